@@ -19,11 +19,14 @@ const root = import.meta.dirname;
 const dist = join(root, 'dist');
 const built = (path) => join(dist, 'src', path);
 const library = built('index.js');
+const server = built('server/index.js');
 const openStore = built('store/open/open-store.js');
 /** All that finding a server needs, and then a client of it; what help and other commands need. */
 const command = built('cli/process.js');
 const client = ['cli/client/connect.js', 'cli/client/run-remote.js', 'cli/pager.js'].map(built);
 const program = built('cli/run.js');
+/** What `imagelog serve` loads once it is sure to serve. */
+const serveStore = built('server/service/serve-store.js');
 /** What scripts and people ask all the time: it loads nothing of the other commands. */
 const questions = ['images', 'log', 'tags'].map((name) => built(`cli/commands/${name}.js`));
 
@@ -97,19 +100,24 @@ const firstScript = {
   },
 };
 
-/** One chunk for what the library itself is, one for open stores, one for the rest; rare decoders have their own. */
+/**
+ * One chunk for what the library itself is, one for open stores, one for the server, one for the rest; rare decoders
+ * have their own.
+ */
 function chunkOfLibrary(id, { getModuleInfo }) {
-  if (isReached(id, library, getModuleInfo)) return undefined;
+  if (isReached(id, library, getModuleInfo)) return 'library';
   if (isReached(id, openStore, getModuleInfo)) return 'store';
+  if (isReached(id, server, getModuleInfo)) return 'server';
   return isRare(id) ? undefined : 'work';
 }
 
-/** One script for a start, for a client, for what every command needs, for the questions, and for the rest. */
+/** A script each for a start, a client, what every command needs, the questions, the server, and the rest. */
 function scriptOf(id, { getModuleInfo }) {
   if (isReached(id, command, getModuleInfo)) return undefined;
   if (client.some((entry) => isReached(id, entry, getModuleInfo))) return 'client';
   if (isReached(id, program, getModuleInfo)) return 'program';
   if ([openStore, ...questions].some((entry) => isReached(id, entry, getModuleInfo))) return 'questions';
+  if (isReached(id, serveStore, getModuleInfo)) return 'serve';
   return isRare(id) ? undefined : 'work';
 }
 
@@ -153,18 +161,18 @@ const chunks = { hoistTransitiveImports: false, onlyExplicitManualChunks: true }
 
 export default [
   {
-    input: { index: library },
+    input: { index: library, server },
     external,
     plugins: [...packages, smaller, emptied('chunks')],
     onLog,
     output: { ...chunks, dir: dist, chunkFileNames: 'chunks/[name].js', manualChunks: chunkOfLibrary },
   },
   {
-    input: join(dist, 'src/index.d.ts'),
+    input: { index: join(dist, 'src/index.d.ts'), server: join(dist, 'src/server/index.d.ts') },
     external: [/^node:/, 'level', 'rxjs'],
     plugins: [dts()],
     onLog,
-    output: { file: join(dist, 'index.d.ts') },
+    output: { dir: dist, chunkFileNames: 'chunks/types.d.ts' },
   },
   {
     input: { run: command },

@@ -20,9 +20,12 @@ export const errorKinds = {
   SUBJECT_NOT_FOUND: 'NotFound',
   CONSUMER_NOT_FOUND: 'NotFound',
   CONTENT_NOT_FOUND: 'NotFound',
+  BLOB_NOT_FOUND: 'NotFound',
+  UPLOAD_NOT_FOUND: 'NotFound',
   CONTENT_ERASED: 'NotFound',
   EVENT_NOT_FOUND: 'NotFound',
   BACKUP_NOT_FOUND: 'NotFound',
+  REGISTRY_NOT_FOUND: 'NotFound',
 
   // Invalid input.
   CONFIG_INVALID: 'InvalidParameter',
@@ -64,6 +67,12 @@ export const errorKinds = {
   SIGNATURE_INVALID: 'InvalidParameter',
   PROOF_INVALID: 'InvalidParameter',
   ORIGIN_INVALID: 'InvalidParameter',
+  ACCESS_INVALID: 'InvalidParameter',
+  ADDRESS_REFUSED: 'InvalidParameter',
+  TLS_INVALID: 'InvalidParameter',
+  REGISTRY_DENIED: 'InvalidParameter',
+  REGISTRY_REFUSED: 'InvalidParameter',
+  REGISTRY_INVALID: 'InvalidParameter',
 
   // Conflicts with the current state.
   ID_AMBIGUOUS: 'Conflict',
@@ -77,6 +86,7 @@ export const errorKinds = {
   PROJECTION_TAKEN: 'Conflict',
   PROJECTION_OUTDATED: 'Conflict',
   CONTENT_IN_USE: 'Conflict',
+  UPLOAD_OUT_OF_ORDER: 'Conflict',
   DAMAGED_LOG_KEPT: 'Conflict',
   LOSS_MISMATCH: 'Conflict',
   CHECKPOINT_FORKED: 'Conflict',
@@ -84,6 +94,7 @@ export const errorKinds = {
   STORE_EXISTS: 'Conflict',
   STORE_NOT_EMPTY: 'Conflict',
   BACKUP_FOREIGN: 'Conflict',
+  ADDRESS_IN_USE: 'Conflict',
 
   // Not now, or not in this state.
   STORE_LOCKED: 'Unavailable',
@@ -94,6 +105,7 @@ export const errorKinds = {
   LAYERS_UNAVAILABLE: 'Unavailable',
   CONSUMER_CLOSED: 'Unavailable',
   PROJECTION_FAILED: 'Unavailable',
+  UPLOAD_LIMIT_EXCEEDED: 'Unavailable',
   DISK_FULL: 'Unavailable',
   OUTCOME_UNKNOWN: 'Unavailable',
   LOG_FAILED: 'Unavailable',
@@ -101,6 +113,7 @@ export const errorKinds = {
   SERVER_BUSY: 'Unavailable',
   ACCESS_DENIED: 'Unavailable',
   ABORTED: 'Unavailable',
+  REGISTRY_UNAVAILABLE: 'Unavailable',
 
   // Stored or received data is corrupt.
   SIDECAR_INVALID: 'Corrupt',

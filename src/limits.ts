@@ -22,12 +22,34 @@ export const MAX_HISTORY_ENTRIES = 10_000;
 export const MAX_ACTOR_BYTES = 1_024;
 /** `reason` of an event, UTF-8. */
 export const MAX_REASON_BYTES = 8_192;
+/** `via` of an event, UTF-8: a short word. */
+export const MAX_VIA_BYTES = 64;
+/** `address` of an event, UTF-8: the longest host name (RFC 1035). */
+export const MAX_ADDRESS_BYTES = 255;
+/** `agent` of an event, UTF-8: clients of registries send up to 200. */
+export const MAX_AGENT_BYTES = 512;
+/** `traceparent` of an event, UTF-8: version 00 has 55 (W3C Trace Context), later ones may have more. */
+export const MAX_TRACEPARENT_BYTES = 256;
 /** Characters of a reference's name: domain and path (distribution/reference). */
 export const MAX_REFERENCE_NAME_LENGTH = 255;
 /** Characters of a reference's tag (distribution/reference). */
 export const MAX_TAG_LENGTH = 128;
 /** Characters of a reference: name, tag, SHA-512 digest and separators. */
 export const MAX_REFERENCE_LENGTH = MAX_REFERENCE_NAME_LENGTH + 1 + MAX_TAG_LENGTH + 1 + 'sha512:'.length + 128;
+/** Manifest or index pushed to the registry (OCI distribution spec: at least 4 MiB). */
+export const MAX_PUSHED_MANIFEST_BYTES = 4 * 1024 * 1024;
+/** Repositories whose members are remembered: the registry walks those of others again. */
+export const MAX_KEPT_REPOSITORIES = 1_000;
+/** Repositories searched for a blob to mount from an unnamed one. */
+export const MAX_SEARCHED_REPOSITORIES = 100;
+/** Milliseconds that a reader waits for a mirror to have a manifest with its blobs; then it gets them as they come. */
+export const MIRROR_WAIT_MS = 20_000;
+/** Tags of which a mirror remembers when it saw them last. */
+export const MAX_SIGHTED_TAGS = 100_000;
+/** Repositories whose connections upstream a mirror keeps. */
+export const MAX_MIRROR_CLIENTS = 100;
+/** Moments of the past that the registry remembers the repositories of. */
+export const MAX_KEPT_PAST_REGISTRIES = 8;
 /** Last RFC 3339 time in milliseconds since the epoch: 9999-12-31T23:59:59.999Z. */
 export const MAX_TIME_MS = 253_402_300_799_999;
 /** Ids that the error for an ambiguous beginning names; it counts all. */
@@ -159,6 +181,29 @@ export const MAX_XZ_DICTIONARY_BYTES = 128 * 1024 * 1024;
  */
 export const MAX_BZIP2_STEP_BYTES = 512 * 1024 * 1024;
 
+/** One upload to a registry: a blob as it comes, mostly a compressed layer. */
+export const MAX_UPLOAD_BYTES = 64 * 1024 ** 3;
+/** Uploads in progress of one owner: a push has five at a time, and what it abandons stays a day. */
+export const MAX_UPLOADS_PER_OWNER = 1_000;
+/** Uploads in progress of all owners. */
+export const MAX_UPLOADS = 10_000;
+/** Bytes that uploads of one owner occupy, in progress and staged. */
+export const MAX_UPLOADED_BYTES_PER_OWNER = 256 * 1024 ** 3;
+/** Bytes that the uploads of all owners occupy, in progress and staged. */
+export const MAX_UPLOADED_BYTES = 1024 ** 4;
+/** Blobs of one owner that wait for a manifest, counted for each repository. */
+export const MAX_STAGED_BLOBS_PER_OWNER = 10_000;
+/** Blobs of all owners that wait for a manifest, counted for each repository. */
+export const MAX_STAGED_BLOBS = 50_000;
+/** Repositories in which one blob waits for a manifest: they are written together. */
+export const MAX_REPOSITORIES_PER_STAGED_BLOB = 1_000;
+/** File that describes an upload or a staged blob with its repositories. */
+export const MAX_UPLOAD_RECORD_BYTES = 8 * 1024 * 1024;
+/** Milliseconds after its last use at which an upload or a staged blob is removed: a day. */
+export const UPLOAD_EXPIRY_MS = 24 * 60 * 60 * 1_000;
+/** Uploads between two requests that keep their decoder; others are read again when they continue. */
+export const MAX_IDLE_METERS = 64;
+
 /** Config, manifest or index in a pack of a backup; a larger one has its own file. */
 export const MAX_PACKED_CONTENT_BYTES = 64 * 1024;
 /** Pack of a backup, held in memory while it is written or verified, and written again on erasure. */
@@ -188,11 +233,116 @@ export const COMMAND_CHUNK_BYTES = 128 * 1024;
 export const COMMAND_WINDOW_BYTES = 1024 * 1024;
 /** Commands that a server runs at once; each follower of the log is one. */
 export const MAX_COMMANDS_AT_ONCE = 64;
-/** Milliseconds within which a client says what it wants, after it connected. */
-export const COMMAND_START_TIMEOUT_MS = 10_000;
-/** Milliseconds after which a command is aborted whose client takes none of its output. */
-export const COMMAND_IDLE_MS = 3_600_000;
-/** Milliseconds for a connection to a server on another machine. */
-export const HOST_CONNECT_TIMEOUT_MS = 10_000;
-/** The head, and the error, of a server's answer. */
-export const MAX_ANSWER_BYTES = 64 * 1024;
+/** Users file and JWKS of a server: some 50,000 users. */
+export const MAX_ACCESS_FILE_BYTES = 4 * 1024 * 1024;
+/** Milliseconds between two checks whether such a file changed. */
+export const ACCESS_FILE_CHECK_MS = 1_000;
+/** Cost of a bcrypt hash in a users file: a comparison at 14 takes a second. */
+export const MAX_BCRYPT_COST = 14;
+/** Logins that wait for their bcrypt comparison, which are made one at a time. */
+export const MAX_WAITING_LOGINS = 64;
+/** Logins whose password need not be compared again: a MAC each. */
+export const MAX_KEPT_LOGINS = 4_096;
+/** Header `Authorization`: tokens of CI systems have some 2,000 characters, in Basic a third more. */
+export const MAX_AUTHORIZATION_LENGTH = 12 * 1024;
+/** Failed logins from an address (IPv6: a /64) in a window; beyond, 429. */
+export const MAX_LOGIN_FAILURES_PER_ADDRESS = 30;
+/** Failed logins as a user in a window; beyond, 429, except for passwords that were right lately. */
+export const MAX_LOGIN_FAILURES_PER_USER = 10;
+/** Milliseconds from the first failed login after which they count no longer. */
+export const LOGIN_FAILURE_WINDOW_MS = 60_000;
+/** Addresses, and users, whose failed logins are counted. */
+export const MAX_LOGIN_FAILURE_KEYS = 10_000;
+/** Milliseconds that a session token stands for a login: a removed user may do something so long. */
+export const SESSION_TOKEN_MS = 5 * 60 * 1_000;
+/** Milliseconds to get a JWKS. */
+export const JWKS_TIMEOUT_MS = 5_000;
+/** Milliseconds before an unknown key makes a server get the JWKS again. */
+export const JWKS_COOLDOWN_MS = 30_000;
+/** Milliseconds for which a JWKS is used: a key that was withdrawn works so long. */
+export const JWKS_MAX_AGE_MS = 10 * 60 * 1_000;
+/** Path of a unix socket: `sun_path` has room for 108 bytes on Linux, and for 104 on macOS. */
+export const MAX_SOCKET_PATH_BYTES = 103;
+/** All headers of a request; the default of `--max-header-bytes`, as Node's. */
+export const MAX_REQUEST_HEADER_BYTES = 16 * 1024;
+/** Headers of a request. */
+export const MAX_REQUEST_HEADERS = 200;
+/** Characters of a request's path and query; the default of `--max-url-length`. */
+export const MAX_URL_LENGTH = 8 * 1024;
+/** Milliseconds for the headers of a request, also for the first after connecting; default of `--headers-timeout`. */
+export const HEADERS_TIMEOUT_MS = 20_000;
+/** Milliseconds an idle connection is kept; longer than proxies keep theirs. Default of `--idle-timeout`. */
+export const IDLE_TIMEOUT_MS = 75_000;
+/** Milliseconds a body may move slower than its rate, either way; default of `--stall-timeout`. */
+export const STALL_TIMEOUT_MS = 60_000;
+/** Bytes a second below which a body is slow; default of `--min-rate`. */
+export const MIN_BODY_RATE = 1_024;
+/** Connections in all; default of `--max-connections`. Each takes a descriptor and some 10 kB. */
+export const MAX_CONNECTIONS = 20_000;
+/** Connections of one address, if not a unix socket or a trusted proxy; default of `--max-per-address`. */
+export const MAX_CONNECTIONS_PER_ADDRESS = 1_000;
+/** Requests at work, feeds not counted; default of `--max-requests`. */
+export const MAX_REQUESTS_IN_FLIGHT = 1_000;
+/** Milliseconds requests may take to finish when the server stops; default of `--stop-timeout`. */
+export const STOP_TIMEOUT_MS = 30_000;
+/** Certificate, key and authorities of TLS, each. */
+export const MAX_TLS_FILE_BYTES = 1024 * 1024;
+/** Lines of an access log that wait for the disk; further ones are dropped and counted. */
+export const MAX_PENDING_LOG_BYTES = 4 * 1024 * 1024;
+/** Manifest or index of a registry (OCI Distribution: clients and registries keep to 4 MiB). */
+export const MAX_REGISTRY_MANIFEST_BYTES = 4 * 1024 * 1024;
+/** Any other JSON of a registry: tokens, errors, a page of tags. */
+export const MAX_REGISTRY_ANSWER_BYTES = 4 * 1024 * 1024;
+/** Pages of a list of a registry, some 1,000 entries each. */
+export const MAX_REGISTRY_PAGES = 1_000;
+/** Redirects that one request to a registry follows. */
+export const MAX_REGISTRY_REDIRECTS = 5;
+/** Blobs transferred at once, from or to a registry. */
+export const MAX_PARALLEL_BLOBS = 4;
+/** Attempts of a request, or of a blob without any byte of progress, before a registry is unavailable. */
+export const MAX_REGISTRY_ATTEMPTS = 5;
+/** Longest pause before the second attempt; it doubles with each, up to the maximum. Half of it is random. */
+export const REGISTRY_RETRY_MIN_MS = 250;
+/** Longest pause between two attempts of a request that does not say when to come back. */
+export const REGISTRY_RETRY_MAX_MS = 10_000;
+/** Longest `Retry-After` that a request waits for. */
+export const MAX_RETRY_AFTER_MS = 60_000;
+/** Milliseconds without a byte after which a connection to a registry counts as broken. */
+export const REGISTRY_IDLE_MS = 60_000;
+/** Blob uploaded in one piece; a larger one continues where its connection broke. */
+export const MAX_WHOLE_UPLOAD_BYTES = 1024 * 1024;
+/** Blob of a pull kept in memory until its turn comes; a larger one waits in a file. */
+export const MAX_WAITING_BLOB_BYTES = 1024 * 1024;
+/** File of credentials, as docker and podman write it. */
+export const MAX_CREDENTIAL_FILE_BYTES = 1024 * 1024;
+/** Milliseconds that a credential helper may take: it may ask a person. */
+export const CREDENTIAL_HELPER_MS = 60_000;
+/** Clients that follow the log at once; each takes some 15 kB, most of it the connection. */
+export const MAX_FEED_FOLLOWERS = 20_000;
+/** Clients of the feed that read the log at once, each with up to a page of events in memory. */
+export const MAX_FEED_READERS = 32;
+/** Text sent to a client of the feed in one piece, at least one event. */
+export const MAX_FEED_CHUNK_BYTES = 64 * 1024;
+/** Newest events kept for the clients that follow with one filter; who lacks older ones reads the log. */
+export const MAX_FEED_CHANNEL_EVENTS = 1_000;
+/** Newest events kept for all clients that follow: some 20 MB. */
+export const MAX_FEED_EVENTS = 20_000;
+/** Events that a request for those of a consumer gets. */
+export const MAX_CONSUMER_BATCH_EVENTS = 1_000;
+/** Events of such an answer as JSON, at least one event. */
+export const MAX_CONSUMER_BATCH_BYTES = 4 * 1024 * 1024;
+/** Seconds that such a request waits for an event: proxies wait for 60. */
+export const MAX_CONSUMER_WAIT_S = 55;
+/** Time for which a client holds the name of a consumer after its last request. */
+export const CONSUMER_LEASE_MS = 60_000;
+/** Time for one attempt of a webhook, unless it has its own. */
+export const WEBHOOK_TIMEOUT_MS = 15_000;
+/** Longest wait of a webhook before an attempt, also where the target's `Retry-After` is longer: a day. */
+export const MAX_WEBHOOK_WAIT_MS = 24 * 60 * 60 * 1_000;
+/** Body of a target's answer, which is not looked at; a longer one is cut. */
+export const MAX_WEBHOOK_ANSWER_BYTES = 64 * 1024;
+/** Secret of a webhook (Standard Webhooks). */
+export const MIN_WEBHOOK_SECRET_BYTES = 24;
+export const MAX_WEBHOOK_SECRET_BYTES = 64;
+/** Events that a webhook skipped and shows; each was reported, and all are counted. */
+export const MAX_DEAD_LETTERS = 100;

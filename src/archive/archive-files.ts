@@ -220,6 +220,15 @@ function nextUnlessAborted<T>(
   });
 }
 
+/** A file whose digest is known. */
+export interface KnownFile {
+  readonly file: StagedFile;
+  readonly digest: Digest;
+  readonly size: number;
+  /** What it is as a layer, if that was measured. */
+  readonly measurement?: Measurement | undefined;
+}
+
 /** A regular file of an archive: small in memory, large staged and measured while streaming. */
 export class ArchiveFile {
   /** Path from the archive's root. */
@@ -235,7 +244,7 @@ export class ArchiveFile {
   private constructor(
     name: string,
     staging: Staging,
-    content: Uint8Array | { readonly file: StagedFile; readonly measurement: Measurement },
+    content: Uint8Array | KnownFile,
     meterOptions: LayerMeterOptions,
   ) {
     this.name = name;
@@ -249,8 +258,13 @@ export class ArchiveFile {
     }
     this.#staged = content.file;
     this.#measurement = content.measurement;
-    this.size = content.measurement.blob.size;
-    this.digest = content.measurement.blob.digest;
+    this.size = content.size;
+    this.digest = content.digest;
+  }
+
+  /** Creates a file whose bytes are elsewhere already, as those of a push; measures it if nobody has. */
+  static known(name: string, file: KnownFile, staging: Staging, meterOptions: LayerMeterOptions = {}): ArchiveFile {
+    return new ArchiveFile(name, staging, file, meterOptions);
   }
 
   /** Creates a file kept in memory; takes ownership of `bytes`. */
@@ -276,7 +290,8 @@ export class ArchiveFile {
       for await (const chunk of body) await Promise.all([file.write(chunk), meter.write(chunk)]);
       const measurement = await meter.finish();
       await file.finish(measurement.blob.digest);
-      return new ArchiveFile(name, staging, { file, measurement }, meterOptions);
+      const { digest, size } = measurement.blob;
+      return new ArchiveFile(name, staging, { file, digest, size, measurement }, meterOptions);
     } finally {
       meter.destroy();
     }
@@ -303,7 +318,8 @@ export class ArchiveFile {
     if (this.#measurement === undefined) {
       const meter = new LayerMeter(this.#meterOptions);
       try {
-        await meter.write(this.#bytes ?? new Uint8Array(0));
+        if (this.#bytes !== undefined) await meter.write(this.#bytes);
+        else for await (const chunk of this.staged().read()) await meter.write(chunk);
         this.#measurement = await meter.finish();
       } finally {
         meter.destroy();

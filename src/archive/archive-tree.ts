@@ -371,8 +371,11 @@ export function isBlobName(name: string): boolean {
   return BLOB_NAME.test(name);
 }
 
+/** Where files are found by their names in an archive. */
+export type NamedFiles = Pick<ArchiveTree, 'file'>;
+
 /** Finds the blob for `descriptor`. @throws {StoreError} BLOB_MISMATCH if digest or size differ */
-export function findBlob(tree: ArchiveTree, descriptor: Descriptor): ArchiveFile | undefined {
+export function findBlob(tree: NamedFiles, descriptor: Descriptor): ArchiveFile | undefined {
   const file = findFile(tree, blobName(descriptor.digest));
   if (file === undefined || file.size === descriptor.size) return file;
   throw mismatch(file.name, `${descriptor.size} bytes as its descriptor says`, `${file.size}`);
@@ -382,7 +385,7 @@ export function findBlob(tree: ArchiveTree, descriptor: Descriptor): ArchiveFile
  * Finds the file at `name`, following links. A digest in the name is verified.
  * @throws {StoreError} BLOB_MISMATCH, ARCHIVE_NAME_UNSAFE
  */
-export function findFile(tree: ArchiveTree, name: string): ArchiveFile | undefined {
+export function findFile(tree: NamedFiles, name: string): ArchiveFile | undefined {
   const file = tree.file(name);
   const hex = BLOB_NAME.exec(normalizeEntryName(name))?.[1];
   if (file === undefined || hex === undefined || digestHex(file.digest) === hex) return file;

@@ -10,7 +10,7 @@ import type {
   ArchiveTarget,
   StagedLayer,
 } from './archive-files.js';
-import { type ArchiveTree, findBlob } from './archive-tree.js';
+import { findBlob, type NamedFiles } from './archive-tree.js';
 import type { PlatformDocument } from './documents.js';
 import type { ArchiveConfig, ImageBuilder } from './image-builder.js';
 import type { ArtifactNode, IndexNode, ManifestNode, OciNode } from './oci-graph.js';
@@ -41,7 +41,7 @@ interface ImageOrigin {
 
 /** Collects the images, artifacts, names and documents of an archive, once each, in archive order. */
 export class ContentsBuilder {
-  readonly #tree: ArchiveTree;
+  readonly #tree: NamedFiles;
   readonly #builder: ImageBuilder;
   readonly #images = new Map<ImageId, ImageParts>();
   readonly #artifacts = new Map<Digest, ArchiveArtifact>();
@@ -49,7 +49,7 @@ export class ContentsBuilder {
   readonly #targets = new Map<Digest, ArchiveTarget>();
   readonly #content = new Map<Digest, Uint8Array>();
 
-  constructor(tree: ArchiveTree, builder: ImageBuilder) {
+  constructor(tree: NamedFiles, builder: ImageBuilder) {
     this.#tree = tree;
     this.#builder = builder;
   }

@@ -73,6 +73,11 @@ export function isLayerType(mediaType: string): boolean {
   return LAYER_TYPE.test(bareType(mediaType));
 }
 
+/** Returns whether `mediaType` is a layer that registries need not have (OCI image spec, layer.md; Docker's foreign ones). */
+export function isForeignType(mediaType: string): boolean {
+  return /\.(nondistributable|foreign)\./.test(bareType(mediaType));
+}
+
 /** A platform in OCI documents (image-index.md). */
 export interface PlatformDocument {
   readonly architecture: string;

@@ -1,5 +1,6 @@
 import { isStoreError, StoreError } from '../errors.js';
 import { MAX_IMAGES_PER_ARCHIVE, MAX_REFERENCES_PER_ARCHIVE } from '../limits.js';
+import type { ContentName, Digest } from '../model/digest.js';
 import { formatPlatform, isWanted, type Platform } from '../model/platform.js';
 import { canonicalReference, formatReference, parseReference } from '../model/reference.js';
 
@@ -13,6 +14,10 @@ export interface ImageChoice {
   readonly repository: string | undefined;
   readonly maxImages: number | undefined;
   readonly maxReferences: number | undefined;
+  /** Whether an index is kept of which nothing else is there. */
+  readonly keepsBareIndexes?: boolean;
+  /** Another digest by which a name may call a document. */
+  readonly aliasOf?: (digest: Digest) => ContentName | undefined;
   readonly notice: (text: string) => void;
 }
 

@@ -6,17 +6,18 @@ import {
   MAX_INDEX_DEPTH,
   MAX_MANIFEST_DATA_BYTES,
 } from '../limits.js';
-import type { Descriptor, Digest } from '../model/digest.js';
+import type { ContentName, Descriptor, Digest } from '../model/digest.js';
 import type { Codec } from '../model/go-json/codecs.js';
 import { formatPlatform } from '../model/platform.js';
 import { ArchiveFile, type Staging } from './archive-files.js';
-import { type ArchiveLimits, type ArchiveTree, findBlob } from './archive-tree.js';
+import { type ArchiveLimits, findBlob, type NamedFiles } from './archive-tree.js';
 import {
   bareType,
   type DescriptorDocument,
   type DocumentBudget,
   indexCodec,
   isConfigType,
+  isForeignType,
   isIndexType,
   isLayerType,
   isManifestType,
@@ -98,6 +99,10 @@ interface OciGraphOptions {
   readonly complete: { readonly top: boolean; readonly platforms: boolean };
   /** Receives a sentence for each skipped item. */
   readonly notice: (text: string) => void;
+  /** Whether a manifest is kept as it came though it looks like that of an image. */
+  readonly isArtifact?: ((digest: Digest) => boolean) | undefined;
+  /** Returns the SHA-256 digest of what a document names by another one. */
+  readonly digestOf?: ((name: ContentName) => Digest | undefined) | undefined;
 }
 
 /** Cost of a descriptor whose blob was already read. */
@@ -108,14 +113,14 @@ const ATTESTATION = 'vnd.docker.reference.type';
 
 /** Reads the indexes and manifests of an OCI image layout; each blob once, however often named. */
 export class OciGraph {
-  readonly #tree: ArchiveTree;
+  readonly #tree: NamedFiles;
   readonly #builder: ImageBuilder;
   readonly #options: OciGraphOptions;
   readonly #nodes = new Map<Digest, OciNode | undefined>();
   readonly #reached = new Set<string>();
   #descriptors = 0;
 
-  constructor(tree: ArchiveTree, builder: ImageBuilder, options: OciGraphOptions) {
+  constructor(tree: NamedFiles, builder: ImageBuilder, options: OciGraphOptions) {
     this.#tree = tree;
     this.#builder = builder;
     this.#options = options;
@@ -182,7 +187,7 @@ export class OciGraph {
     const [contains, children, blobs]: [Descriptor[], OciChild[], NamedBlob[]] = [[], [], []];
     for (const [at, document] of documents.entries()) {
       await this.#options.documents.spend(STEPS_PER_DESCRIPTOR);
-      const descriptor = toDescriptor(document, `${where}: manifests[${at}]`);
+      const descriptor = this.#descriptor(document, `${where}: manifests[${at}]`);
       this.#reached.add(descriptor.digest);
       if (!isIndexType(descriptor.mediaType) && !isManifestType(descriptor.mediaType)) {
         blobs.push({ descriptor, file: this.#file(document, descriptor) });
@@ -240,7 +245,7 @@ export class OciGraph {
       descriptor,
       bytes,
       artifactType,
-      subject: subject && toDescriptor(subject, `${where}: subject`),
+      subject: subject && this.#descriptor(subject, `${where}: subject`),
       ...entries,
       height: heights.reduce((most, each) => Math.max(most, each), 0) + 1,
       reach: this.#descriptors - before,
@@ -270,12 +275,13 @@ export class OciGraph {
     if (isIndexType(document.mediaType)) throw otherType(where, 'a manifest', document.mediaType);
     const { config: named, layers: below, blobs } = document;
     for (const { digest } of [named, ...(below ?? []), ...(blobs ?? [])]) this.#reached.add(digest);
-    if (!mayBeImage(entry, document)) return this.#artifact(descriptor, bytes, document);
-    const file = this.#file(document.config, toDescriptor(document.config, `${where}: config`));
+    const isArtifact = this.#options.isArtifact?.(descriptor.digest) === true;
+    if (isArtifact || !mayBeImage(entry, document)) return this.#artifact(descriptor, bytes, document);
+    const file = this.#file(document.config, this.#descriptor(document.config, `${where}: config`));
     if (file === undefined) return this.#missing(document.config.digest, entry.platform, depth);
     const config = await this.#imageConfig(file, document.config.mediaType);
     if (config === undefined) return this.#artifact(descriptor, bytes, document);
-    const layers = (document.layers ?? []).map((layer, at) => toDescriptor(layer, `${where}: layers[${at}]`));
+    const layers = (document.layers ?? []).map((layer, at) => this.#descriptor(layer, `${where}: layers[${at}]`));
     return { kind: 'manifest', descriptor, bytes, config, layers };
   }
 
@@ -296,17 +302,24 @@ export class OciGraph {
     // A manifest of ORAS has no config.
     const parts = [...(config.digest === '' ? [] : [config]), ...(layers ?? []), ...(blobs ?? [])];
     this.#count(parts.length, where);
+    const named = parts.map((part, at) => {
+      const blob = this.#descriptor(part, `${where}: blob ${at}`);
+      return { descriptor: blob, file: this.#file(part, blob) };
+    });
     return {
       kind: 'artifact',
       descriptor,
       bytes,
       artifactType: artifactType || typeOf(config.mediaType, layers ?? []),
-      subject: subject && toDescriptor(subject, `${where}: subject`),
-      blobs: parts.map((part, at) => {
-        const blob = toDescriptor(part, `${where}: blob ${at}`);
-        return { descriptor: blob, file: this.#file(part, blob) };
-      }),
+      subject: subject && this.#descriptor(subject, `${where}: subject`),
+      // Foreign layers stay where their `urls` are.
+      blobs: named.filter(({ descriptor: { mediaType }, file }) => file !== undefined || !isForeignType(mediaType)),
     };
+  }
+
+  #descriptor(document: DescriptorDocument, where: string): Descriptor {
+    const digest = this.#options.digestOf?.(document.digest) ?? document.digest;
+    return toDescriptor(digest === document.digest ? document : { ...document, digest }, where);
   }
 
   /** Finds a blob in the archive, or in its descriptor (`data`, OCI image spec, descriptor.md). */

@@ -139,6 +139,35 @@ export function planArchive(saved: SavedArchive, options: PlanOptions): ArchiveP
   return plan;
 }
 
+/** What an archive of `saved` holds, as documents. */
+export interface PlannedDocuments {
+  /** Of names, then of images and artifacts that have none and are in no index of another. */
+  readonly roots: readonly WrittenDocument[];
+  /** What is about the roots and their parts. */
+  readonly referrers: readonly WrittenDocument[];
+}
+
+/**
+ * Plans the documents of an archive of `saved`, for what writes no archive.
+ * @throws {StoreError} as `planArchive`
+ */
+export function planDocuments(
+  saved: SavedArchive,
+  onNotice: PlanOptions['onNotice'] = () => undefined,
+): PlannedDocuments {
+  const documents = new SavedDocuments(saved, onNotice);
+  const named = saved.references.flatMap((reference) => documents.target(reference) ?? []);
+  const artifacts = saved.artifacts.flatMap((artifact) => documents.artifact(artifact) ?? []);
+  const contained = new Set<Digest | ImageId>(named.flatMap(({ image }) => image ?? []));
+  for (const document of [...named, ...artifacts]) addContained(document, contained);
+  const images = saved.images.filter(({ id }) => !contained.has(id)).map((image) => documents.manifest(image));
+  const own = artifacts.filter(({ descriptor }) => !contained.has(descriptor.digest));
+  const unique = new Map([...named, ...images, ...own].map((document) => [document.descriptor.digest, document]));
+  const roots = [...unique.values()];
+  const referrers = documents.referrers(roots).filter(({ descriptor }) => !unique.has(descriptor.digest));
+  return { roots, referrers };
+}
+
 /** Docker runs Linux images on every host but Windows. */
 function hostPlatform(): Platform {
   return { os: hostOs() === 'windows' ? 'windows' : 'linux', architecture: hostArchitecture() };

@@ -109,7 +109,8 @@ class Union {
     for (const { platform } of all) this.#platforms.set(formatPlatform(platform), platform);
     const wanted = all.filter(({ platform }) => isWanted(this.#choice.platforms, platform));
     const { name, tag } = annotatedName(child.annotations, this.#choice.notice);
-    const references = name === undefined ? [] : trueReferences(name, digestsOf(child.node, all), this.#choice.notice);
+    const references =
+      name === undefined ? [] : trueReferences(name, this.#namesOf(child.node, all), this.#choice.notice);
     const entry = { child, all, wanted, references, joined: [], tag };
     this.#entries.push(entry);
     for (const reference of references) this.#setName(reference, entry);
@@ -118,6 +119,11 @@ class Union {
       if (known === undefined) this.#byImage.set(image, [entry]);
       else known.push(entry);
     }
+  }
+
+  #namesOf(node: OciNode, all: readonly PlatformManifest[]): ReadonlySet<string> {
+    const alias = this.#choice.aliasOf?.(node.descriptor.digest);
+    return alias === undefined ? digestsOf(node, all) : new Set([...digestsOf(node, all), alias]);
   }
 
   /** The last entry of a name counts. */
@@ -188,7 +194,7 @@ class Union {
   finish(docker: readonly DockerImage[]): void {
     requirePlatforms(this.#choice.platforms, this.#platforms);
     for (const entry of this.#entries) {
-      if (isLeftOut(entry)) continue;
+      if (this.#isLeftOut(entry)) continue;
       const target = this.#targetOf(entry, undefined);
       for (const reference of [...entry.references, ...entry.joined]) {
         if (this.#byReference.get(reference) === entry && !this.#named.has(reference)) {
@@ -202,7 +208,7 @@ class Union {
 
   async #addNode(entry: Entry): Promise<void> {
     const { child, all, wanted } = entry;
-    if (isLeftOut(entry)) {
+    if (this.#isLeftOut(entry)) {
       this.#noteLeftOut(entry);
       return;
     }
@@ -244,8 +250,16 @@ class Union {
       entry.references.length + entry.joined.length > 0 &&
       entry.all.length > 0 &&
       node.blobs.length === 0 &&
+      node.subject === undefined &&
       node.children.every((child) => child.node.kind === 'manifest')
     );
+  }
+
+  /** Whether it has images and none is wanted, or names manifests and the archive has none of them. */
+  #isLeftOut({ child: { node }, all, wanted }: Entry): boolean {
+    if (all.length > 0) return wanted.length === 0;
+    const isBare = node.kind === 'index' && node.contains.length > 0 && node.children.length === 0;
+    return isBare && this.#choice.keepsBareIndexes !== true;
   }
 
   #noteLeftOut({ child, all, references: [reference] }: Entry): void {
@@ -287,7 +301,7 @@ class Union {
 
   /** An image within an index has no own target; artifacts count where there is no image. */
   #addTargets(docker: readonly DockerImage[]): void {
-    const entries = this.#entries.filter((entry) => !isLeftOut(entry));
+    const entries = this.#entries.filter((entry) => !this.#isLeftOut(entry));
     const covered = new Set<ImageId>();
     for (const { child, wanted } of entries) {
       if (child.node.kind === 'index') for (const { node } of wanted) covered.add(node.config.id);
@@ -307,12 +321,6 @@ class Union {
       if (node.kind === 'artifact') this.#contents.addTarget(node.descriptor.digest, this.#targetOf(entry, undefined));
     }
   }
-}
-
-/** Whether it has images and none is wanted, or names manifests and the archive has none of them. */
-function isLeftOut({ child: { node }, all, wanted }: Entry): boolean {
-  if (all.length > 0) return wanted.length === 0;
-  return node.kind === 'index' && node.contains.length > 0 && node.children.length === 0;
 }
 
 /** Digests that a name of `node` may carry: its own, and those of its manifests and images. */

@@ -19,6 +19,26 @@ export const commands: readonly CommandEntry[] = [
       load: async () => (await import('./commands/save.js')).saveGrammar,
     },
   ]),
+  ...inGroup('Registries:', [
+    {
+      usage: 'pull <reference>',
+      summary: 'fetch an image from a registry',
+      ownStore: true,
+      kind: 'writes',
+      load: async () => (await import('./commands/pull.js')).pullGrammar,
+    },
+    {
+      usage: 'push <image> <reference>',
+      summary: 'send an image to a registry',
+      ownStore: true,
+      load: async () => (await import('./commands/push.js')).pushGrammar,
+    },
+    {
+      usage: 'copy <source> <target>',
+      summary: 'copy an image between registries',
+      load: async () => (await import('./commands/copy.js')).copyGrammar,
+    },
+  ]),
   ...inGroup('Images:', [
     {
       usage: 'images',
@@ -203,6 +223,16 @@ export const commands: readonly CommandEntry[] = [
       usage: 'version',
       summary: 'print the versions in use',
       load: async () => (await import('./commands/version.js')).versionGrammar,
+    },
+  ]),
+  ...inGroup('Service:', [
+    {
+      usage: 'serve',
+      summary: 'serve the store as a registry, over HTTP',
+      ownStore: true,
+      kind: 'writes',
+      past: true,
+      load: async () => (await import('./commands/serve.js')).serveGrammar,
     },
   ]),
   ...inGroup('The past:', [

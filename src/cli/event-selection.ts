@@ -26,6 +26,7 @@ export interface SelectionFlags {
   readonly type?: readonly EventType[] | undefined;
   readonly request?: readonly string[] | undefined;
   readonly grep?: readonly string[] | undefined;
+  readonly via?: readonly string[] | undefined;
   readonly consumer?: string | undefined;
   readonly since?: When | undefined;
   readonly until?: When | undefined;
@@ -43,6 +44,7 @@ export const SELECTING: ReadonlySet<string> = new Set<keyof SelectionFlags>([
   'type',
   'request',
   'grep',
+  'via',
   'since',
   'until',
   'from',
@@ -66,7 +68,7 @@ export async function selectionOf(
 ): Promise<Selection> {
   if (flags.consumer !== undefined) return owedTo(reading, flags.consumer, context);
   const { signal } = context;
-  const { reference, chain, actor, type, request, grep, since, until, follow } = flags;
+  const { reference, chain, actor, type, request, grep, via, since, until, follow } = flags;
   if (follow !== true) await mustHaveBegun(reading, flags, context);
   const image = flags.image === undefined ? undefined : await imagesNamed(reading, flags.image, signal);
   const subjects: Subject[] = [
@@ -90,6 +92,7 @@ export async function selectionOf(
       type,
       requestId: request,
       reasonIncludes: grep,
+      via,
       since: since === undefined ? undefined : momentsOf(since, context)?.first,
       // `now` is the end of the log even if the clock ran ahead once, leaving events in the future.
       until: until === undefined || until === NOW ? undefined : momentsOf(until, context)?.last,

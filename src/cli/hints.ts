@@ -69,6 +69,11 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
     'this store is not, or is an older copy of, the one that the key signed: find that one, or make a new key',
   SIGNATURE_INVALID: 'do not believe it; ask the keeper of the log for its verifier key and a new checkpoint',
   PROOF_INVALID: 'a proof is the complete output of `imagelog prove SEQ`',
+  REGISTRY_NOT_FOUND: 'check the name and its tag; some registries also answer so to those who may not know',
+  REGISTRY_DENIED: 'log in with docker or podman, whose credentials are used, and check what the account may do',
+  REGISTRY_REFUSED: 'the registry says why; its names stand for what they did',
+  REGISTRY_INVALID: 'check that the host is a registry, and that no proxy or login page answers in its place',
+  REGISTRY_UNAVAILABLE: 'check the host and the network, then try again',
   PROOF_REJECTED: 'do not believe it; ask for a proof of the same event, made for the checkpoint that you trust',
 };
 

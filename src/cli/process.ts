@@ -36,6 +36,7 @@ export async function runProcess(): Promise<string> {
     ignoreInterrupts: (areIgnored) => {
       areInterruptsIgnored = areIgnored;
     },
+    onHangup: (listener) => process.on('SIGHUP', listener),
     signal: controller.signal,
   });
   // Unread standard input would keep the process alive.

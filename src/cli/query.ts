@@ -219,7 +219,7 @@ export async function decidingEvent(
 
 /** A period in the life of a reference: pointing at one target, or removed. */
 export interface ReferencePeriod
-  extends Pick<ReferenceInterval, 'from' | 'until' | 'seq' | 'actor' | 'reason' | 'requestId'> {
+  extends Pick<ReferenceInterval, 'from' | 'until' | 'seq' | 'actor' | 'reason' | 'requestId' | 'via' | 'address'> {
   readonly image?: ImageId | undefined;
   /** The artifact it pointed at; like the image absent while removed. */
   readonly artifact?: Digest | undefined;
@@ -245,15 +245,17 @@ function standing({
   actor,
   reason,
   requestId,
+  via,
+  address,
 }: ReferenceInterval): ReferencePeriod {
   const artifact = image === undefined ? target : undefined;
   const others = Math.max(0, (platforms?.length ?? 1) - 1);
-  return { image, artifact, others, from, until, seq, actor, reason, requestId };
+  return { image, artifact, others, from, until, seq, actor, reason, requestId, via, address };
 }
 
 function gapAfter(interval: ReferenceInterval, next: ReferenceInterval | undefined): ReferencePeriod | undefined {
-  const { until, untilSeq, removedBy, removedReason, removedRequestId } = interval;
+  const { until, untilSeq, removedBy, removedReason, removedRequestId, removedVia, removedAddress } = interval;
   if (until === undefined || untilSeq === undefined || removedBy === undefined) return undefined;
-  const envelope = { actor: removedBy, reason: removedReason, requestId: removedRequestId };
-  return { others: 0, from: until, until: next?.from, seq: untilSeq, ...envelope };
+  const why = { reason: removedReason, requestId: removedRequestId, via: removedVia, address: removedAddress };
+  return { others: 0, from: until, until: next?.from, seq: untilSeq, actor: removedBy, ...why };
 }

@@ -8,7 +8,7 @@ import { hintLine, type Reporting, reportFailure, usageHint } from './failure.js
 import { type CliIo, Output, OutputFailed } from './output.js';
 import { colorsFor, printable } from './render/text.js';
 import { TypedLine } from './typed-line.js';
-import { version } from './version.js';
+import { version } from '../store/version.js';
 
 /**
  * Runs one command line (`argv` without the program name). Returns the exit code: 0 done, 1 failed,

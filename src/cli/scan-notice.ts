@@ -11,6 +11,7 @@ const MANY_EVENTS = 10_000;
 const UNINDEXED: readonly (readonly [field: keyof EventFilter, words: string])[] = [
   ['requestId', 'request ids'],
   ['reasonIncludes', 'the words of reasons'],
+  ['via', 'what events came through'],
   ['type', 'types of events'],
 ];
 

@@ -1,8 +1,5 @@
-import { once } from 'node:events';
-import { connect } from 'node:net';
-import { join } from 'node:path';
 import { StoreError } from '../errors.js';
-import { SOCKET_FILE } from './client/target.js';
+import { isAnswering, socketPathOf } from '../server/service/socket.js';
 import type { CommandContext } from './context.js';
 
 /* What a command says that finds its store held by a server. */
@@ -13,25 +10,12 @@ import type { CommandContext } from './context.js';
  */
 export async function heldByServer(error: StoreError, { directory, may }: CommandContext): Promise<StoreError | undefined> {
   if (error.data['directory'] !== directory) return undefined;
-  const socket = join(directory, SOCKET_FILE);
-  if (!(await isAlive(socket))) return undefined;
+  const socket = socketPathOf(directory);
+  if (!(await isAnswering(socket).catch(() => false))) return undefined;
   const hint =
     may === undefined
       ? 'this command needs the store for itself: stop the server first'
       : 'without --no-host the command runs in that server, if it is `imagelog serve`; else stop it first';
   const data = { ...error.data, socket, hint };
   return new StoreError('STORE_LOCKED', `${error.message}, which serves it at ${socket}`, { cause: error, data });
-}
-
-async function isAlive(path: string): Promise<boolean> {
-  const socket = connect(path);
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    // None, or one that a server left when it was killed.
-    return false;
-  } finally {
-    socket.destroy();
-  }
 }

@@ -102,11 +102,18 @@ export function utcOf(env: Environment): boolean {
   throw new UsageError(`$IMAGELOG_UTC is ${JSON.stringify(text)}, expected yes or no`);
 }
 
+/** Returns the variable of a setting of `imagelog serve`. */
+export function serveVariable(name: string): string {
+  return `IMAGELOG_SERVE_${name.toUpperCase().replaceAll('-', '_')}`;
+}
+
 /**
- * Returns the path of the configuration file (XDG Base Directory Specification):
+ * Returns the path of the configuration file: `$IMAGELOG_CONFIG`, else (XDG Base Directory Specification)
  * `imagelog/config` in `$XDG_CONFIG_HOME` if absolute, else in `~/.config`. Undefined without both.
  */
 export function configPath(env: Environment): string | undefined {
+  const named = nonEmpty(env['IMAGELOG_CONFIG']);
+  if (named !== undefined) return named;
   const folder = nonEmpty(env['XDG_CONFIG_HOME']);
   if (folder !== undefined && isAbsolute(folder)) return join(folder, 'imagelog', 'config');
   const home = nonEmpty(env['HOME']);

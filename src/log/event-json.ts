@@ -1,5 +1,6 @@
 import type { EventType, StoredEvent } from '../model/events.js';
 import { decodeStrictUtf8 } from '../model/record-fields.js';
+import { routeOf } from '../model/route.js';
 import { subjectsOf } from '../model/subjects.js';
 import { isPrintable } from '../model/unseen.js';
 import { bytesToBase64 } from './note.js';
@@ -16,6 +17,11 @@ export interface EventJSON {
   readonly transaction: { readonly first: number; readonly count: number };
   /** Only if the clock was behind. */
   readonly clock?: string;
+  /** From where and how the write came: those that are set. */
+  readonly via?: string | undefined;
+  readonly address?: string | undefined;
+  readonly agent?: string | undefined;
+  readonly traceparent?: string | undefined;
   /** The fields of its type, those that are set. */
   readonly [field: string]: unknown;
 }
@@ -36,12 +42,14 @@ export function eventToJSON(event: StoredEvent): EventJSON {
     requestId: requestId ?? null,
     transaction,
     ...(clock === undefined ? {} : { clock: timeText(clock) }),
+    ...routeOf(event),
     ...ownFields(event),
   };
 }
 
 function ownFields(event: StoredEvent): Readonly<Record<string, unknown>> {
-  const { seq, time, clock, type, actor, reason, requestId, transaction, ...own } = event;
+  const { seq, time, clock, type, actor, reason, requestId, transaction, ...rest } = event;
+  const { via, address, agent, traceparent, ...own } = rest;
   return 'value' in own ? { ...own, ...metadataFields(own.value) } : own;
 }
 
@@ -64,6 +72,9 @@ export function metadataText(value: Uint8Array): string | undefined {
 // The maximum seq, 2^53 - 1, has 16 digits.
 const SEQUENCE_DIGITS = 16;
 
+/** Version, trace id, parent id and flags; only versions after 00 may have more (W3C Trace Context, 3.2). */
+const TRACEPARENT = /^(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-[!-~]*)?$/;
+
 /** An event in the JSON format of CloudEvents 1.0.2; schema: `imagelog/schemas/cloudevent.json`. */
 export interface CloudEvent {
   readonly specversion: '1.0';
@@ -79,6 +90,8 @@ export interface CloudEvent {
   /** The seq, with leading zeros, so that it sorts as text. */
   readonly sequence: string;
   readonly datacontenttype: 'application/json';
+  /** The extension Distributed Tracing: of an event that has one in the form of W3C Trace Context. */
+  readonly traceparent?: string;
   /** The event as `eventToJSON` gives it, without seq, time and type. */
   readonly data: Readonly<Record<string, unknown>>;
 }
@@ -90,6 +103,7 @@ export interface CloudEvent {
  */
 export function eventToCloudEvent(event: StoredEvent, { storeId }: { readonly storeId: string }): CloudEvent {
   const { seq, time, type, ...data } = eventToJSON(event);
+  const { traceparent = '' } = event;
   return {
     specversion: '1.0',
     id: `${storeId}/${seq}`,
@@ -99,6 +113,7 @@ export function eventToCloudEvent(event: StoredEvent, { storeId }: { readonly st
     subject: mainSubject(event),
     sequence: String(seq).padStart(SEQUENCE_DIGITS, '0'),
     datacontenttype: 'application/json',
+    ...(TRACEPARENT.test(traceparent) ? { traceparent } : {}),
     data,
   };
 }

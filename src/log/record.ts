@@ -5,9 +5,14 @@ import type { EventBody, StoredEvent } from '../model/events.js';
 import type { EventFacts } from '../model/event-facts.js';
 import { eventFacts, factsOf } from '../model/event-table.js';
 import { FieldReader } from '../model/record-fields.js';
+import { type Route, routeOf } from '../model/route.js';
 
-/** Record format version written; all older ones stay readable. */
-export const RECORD_FORMAT = 1;
+/** The newest record format; every older one is readable. Only an event with a route needs it. */
+export const RECORD_FORMAT = 2;
+/** The format of all other events. */
+const PLAIN_FORMAT = 1;
+/** Index of the route in a record of format 2. */
+const ROUTE_INDEX = 9;
 
 // Plain arrays and binary only, no extension types or shared structures: any MessagePack reader
 // understands a record by itself.
@@ -17,7 +22,7 @@ const FACTS_OF_CODE = new Map(Object.values(eventFacts).map((facts) => [facts.co
 
 /**
  * Encodes `event` as a MessagePack array: format, seq, time (with the clock's, if it was behind), type code, first seq and count of the
- * transaction, actor, reason, request id, then the type's fields (src/log/README.md).
+ * transaction, actor, reason, request id, the route, if there is one, then the type's fields (src/log/README.md).
  * @throws {StoreError} RECORD_TOO_LARGE when it exceeds MAX_RECORD_BYTES
  */
 export function encodeRecord(event: StoredEvent): Uint8Array {
@@ -36,8 +41,8 @@ export function encodeRecord(event: StoredEvent): Uint8Array {
 export function recordValues(event: StoredEvent): unknown[] {
   const { seq, time, clock, transaction, actor, reason, requestId } = event;
   const facts = factsOf(event);
-  return [
-    RECORD_FORMAT,
+  const values = [
+    PLAIN_FORMAT,
     seq,
     clock === undefined ? time : [time, clock],
     facts.code,
@@ -48,6 +53,26 @@ export function recordValues(event: StoredEvent): unknown[] {
     requestId ?? null,
     ...facts.write(event),
   ];
+  const route = routeOf(event);
+  return route === undefined ? values : withRoute(values, route);
+}
+
+function withRoute(values: readonly unknown[], { via, address, agent, traceparent }: Route): unknown[] {
+  const route = [via ?? null, address ?? null, agent ?? null, traceparent ?? null];
+  return [RECORD_FORMAT, ...values.slice(1, ROUTE_INDEX), route, ...values.slice(ROUTE_INDEX)];
+}
+
+function readRoute(fields: FieldReader): Route {
+  const given = fields.nested('route', () => ({
+    via: fields.optionalText('via'),
+    address: fields.optionalText('address'),
+    agent: fields.optionalText('agent'),
+    traceparent: fields.optionalText('traceparent'),
+  }));
+  const route = routeOf(given);
+  // The same event without it has another record.
+  if (route === undefined) throw fields.fault('route', 'says nothing');
+  return route;
 }
 
 /**
@@ -57,10 +82,10 @@ export function recordValues(event: StoredEvent): unknown[] {
 export function decodeRecord(bytes: Uint8Array, start = 0): StoredEvent {
   const fields = new FieldReader(bytes, start);
   const format = fields.integer('format');
-  if (format !== RECORD_FORMAT) {
+  if (format !== PLAIN_FORMAT && format !== RECORD_FORMAT) {
     throw new StoreError(
       'STORE_FORMAT_UNSUPPORTED',
-      `a record has format ${format}; this version reads format ${RECORD_FORMAT}`,
+      `a record has format ${format}; this version reads up to ${RECORD_FORMAT}`,
       { data: { format } },
     );
   }
@@ -81,10 +106,12 @@ export function decodeRecord(bytes: Uint8Array, start = 0): StoredEvent {
   const actor = fields.text('actor');
   const reason = fields.optionalText('reason');
   const requestId = fields.optionalText('requestId');
+  const route = format === PLAIN_FORMAT ? undefined : readRoute(fields);
   const event = facts.read({ seq, time, transaction: { first, count }, actor, reason, requestId }, fields);
   fields.end();
   // Rare, and so not in the literals of the table: one more field costs every other event.
-  return clock === undefined ? event : Object.assign(event, { clock });
+  if (clock !== undefined) Object.assign(event, { clock });
+  return route === undefined ? event : Object.assign(event, route);
 }
 
 function factsOfCode(code: number): EventFacts<EventBody> {

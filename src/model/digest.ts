@@ -43,6 +43,19 @@ export function isDigest(text: string): text is Digest {
   return text.length === 71 && SHA256_DIGEST.test(text);
 }
 
+/**
+ * A digest as clients of a registry name content: SHA-256, which the store has it by, or SHA-512
+ * (OCI image spec, descriptor.md, "Registered algorithms").
+ */
+export type ContentName = string;
+
+const SHA512_DIGEST = /^sha512:[0-9a-f]{128}$/;
+
+/** Whether `text` is a SHA-256 or SHA-512 digest, lower case, full length. */
+export function isContentName(text: string): boolean {
+  return isDigest(text) || SHA512_DIGEST.test(text);
+}
+
 /** Parses a digest. @throws {StoreError} DIGEST_INVALID unless `isDigest` accepts it */
 export function parseDigest(text: string): Digest {
   if (isDigest(text)) return text;

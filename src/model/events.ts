@@ -31,6 +31,14 @@ export interface Envelope {
   readonly actor: string;
   readonly reason?: string | undefined;
   readonly requestId?: string | undefined;
+  /** What the write came through: `registry`, `mirror`, `http`. */
+  readonly via?: string | undefined;
+  /** Address of the client. */
+  readonly address?: string | undefined;
+  /** Its `User-Agent`. */
+  readonly agent?: string | undefined;
+  /** Its `traceparent` (W3C Trace Context), as it came. */
+  readonly traceparent?: string | undefined;
 }
 
 /** An image config was added. */

@@ -227,7 +227,12 @@ export class FieldReader {
   }
 
   descriptor(field: string): Descriptor {
-    return this.#inArray(field, () => readDescriptor(this));
+    return this.nested(field, () => readDescriptor(this));
+  }
+
+  /** Reads an array, of as many values as `read` takes. */
+  nested<Value>(field: string, read: () => Value): Value {
+    return this.#inArray(field, read);
   }
 
   optionalDescriptor(field: string): Descriptor | undefined {

@@ -1,18 +1,45 @@
 import { Hono } from 'hono';
+import { tokenRoute } from './access/token-route.js';
+import { evidenceRoutes } from './evidence/routes.js';
 import { callerOf, type ServerEnv } from './exchange.js';
 import { answerTo, HttpFailure } from './failure.js';
+import { feedRoutes } from './feed/routes.js';
 import { registryRoutes } from './registry/routes.js';
+import { admitted } from './service/admission.js';
+import { BodyWatch } from './service/body-watch.js';
+import { observed } from './service/observe.js';
+import { serviceRoutes, stateRoutes } from './service/routes.js';
 import type { Service } from './service.js';
 
 /** Builds the routes of a server: one group for each part. */
 export function buildApp(service: Service): Hono<ServerEnv> {
   const app = new Hono<ServerEnv>();
+  const { limits, metrics, onRequest, signal } = service;
+  app.use(
+    observed({
+      began: metrics.began,
+      ended: (report) => {
+        metrics.ended(report);
+        onRequest(report);
+      },
+      bodies: new BodyWatch(limits),
+      now: Date.now,
+    }),
+  );
+  app.route('/', stateRoutes(service));
+  app.use(admitted(limits, signal));
   app.use(async (c, next) => {
     c.set('caller', await callerOf(c, service));
     await next();
   });
+  app.route('/', serviceRoutes(service));
+  app.route('/log', evidenceRoutes(service));
+  app.route('/v2/token', tokenRoute(service));
   app.route('/v2', registryRoutes(service));
-  app.notFound((c) => fail(new HttpFailure(404, 'PATH_UNKNOWN', `no such path: ${c.req.path}`)));
+  app.route('/', feedRoutes(service));
+  app.notFound((c) => {
+    throw new HttpFailure(404, 'PATH_UNKNOWN', `no such path: ${c.req.path}`);
+  });
   app.onError((error) => {
     if (answerTo(error).status === 500) service.onFailure(error);
     return fail(error);

@@ -1,12 +1,17 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
-import { mustBeFunction, mustBeObject, mustBeOptions } from '../store/argument-types.js';
+import { MAX_REQUESTS_IN_FLIGHT, MAX_URL_LENGTH, MIN_BODY_RATE, STALL_TIMEOUT_MS } from '../limits.js';
+import { mustBeCount, mustBeFunction, mustBeObject, mustBeOptions } from '../store/argument-types.js';
 import type { EventStore } from '../store/event-store.js';
 import { localAccess } from './access/access.js';
 import { buildApp } from './app.js';
 import { CommandService } from './command/command-service.js';
-import type { ServerOptions, Service } from './service.js';
+import { Mirror } from './mirror/mirror.js';
+import { Webhooks } from './feed/webhooks.js';
+import { ServerMetrics } from './service/metrics.js';
+import { TrustedProxies } from './service/proxies.js';
+import { type ServerLimits, type ServerOptions, type Service, serverOptionNames } from './service.js';
 
 /** A store over HTTP. */
 export interface StoreServer {
@@ -16,30 +21,83 @@ export interface StoreServer {
   readonly fetch: (request: Request) => Promise<Response>;
   /** For the event `upgrade` of the same server: `/command`, which the command line uses. */
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Uint8Array) => void;
-  /** Ends feeds, commands and other long answers. The store stays open. */
+  /** Refuses new requests, and ends feeds, commands and other long answers, and webhooks. The store stays open. */
   close(): Promise<void>;
 }
 
 /** Serves an open store: registry, feed, evidence. The store stays the caller's to close, after the server. */
 export function createServer(store: EventStore, options: ServerOptions = {}): StoreServer {
+  return buildServer(store, options).server;
+}
+
+/** Builds a server and what its parts share. */
+export function buildServer(
+  store: EventStore,
+  options: ServerOptions,
+): { readonly server: StoreServer; readonly service: Service } {
   mustBeObject('store', store);
-  mustBeOptions(options, { access: true, onFailure: true, runCommand: true });
-  const { access = localAccess, onFailure = warn, runCommand } = options;
-  mustBeFunction('onFailure', onFailure);
-  if (runCommand !== undefined) mustBeFunction('runCommand', runCommand);
+  mustBeOptions(options, serverOptionNames);
   const closing = new AbortController();
-  const service: Service = { store, access, onFailure, signal: closing.signal };
+  const service = serviceOf(store, options, closing.signal);
   const app = buildApp(service);
-  const commands = new CommandService(service, runCommand);
-  return {
+  // The command line speaks of the present.
+  const commands = new CommandService(service, service.isReadOnly ? undefined : options.runCommand);
+  const server: StoreServer = {
     listener: getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false }),
     fetch: async (request) => app.fetch(request, {}),
     upgrade: commands.upgrade,
     close: async () => {
       closing.abort();
-      await commands.close();
+      await Promise.all([service.webhooks.close(), commands.close()]);
     },
   };
+  return { server, service };
+}
+
+function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSignal): Service {
+  const { access = localAccess, at, metrics = 'read' } = options;
+  const { onRefusal = () => undefined, onRequest = () => undefined, onFailure = warn } = options;
+  mustBeFunction('onRefusal', onRefusal);
+  mustBeFunction('onRequest', onRequest);
+  mustBeFunction('onFailure', onFailure);
+  if (options.runCommand !== undefined) mustBeFunction('runCommand', options.runCommand);
+  if (metrics !== 'read' && metrics !== 'all') throw new TypeError("metrics must be 'read' or 'all'");
+  if (at !== undefined && options.webhooks !== undefined) throw new TypeError('a server of the past has no webhooks');
+  return {
+    store,
+    access,
+    at,
+    isReadOnly: at !== undefined,
+    mirror: mirrorOf(store, options, signal),
+    proxies: new TrustedProxies(options.trustedProxies),
+    metrics: new ServerMetrics(store),
+    areMetricsOpen: metrics === 'all',
+    limits: limitsOf(options.limits),
+    onRefusal,
+    onRequest,
+    onFailure,
+    webhooks: new Webhooks({ store, onFailure }, options.webhooks ?? []),
+    signal,
+  };
+}
+
+function mirrorOf(store: EventStore, options: ServerOptions, signal: AbortSignal): Mirror | undefined {
+  const { mirrors = [], at, upstreamCredentials: credentials, onNotice = warn } = options;
+  mustBeFunction('onNotice', onNotice);
+  // The past has no upstream.
+  if (mirrors.length === 0 || at !== undefined) return undefined;
+  return new Mirror(mirrors, { registry: store.registry, credentials, now: Date.now, onNotice, signal });
+}
+
+function limitsOf(given: ServerLimits = {}): Service['limits'] {
+  const limits = {
+    maxUrlLength: given.maxUrlLength ?? MAX_URL_LENGTH,
+    maxRequests: given.maxRequests ?? MAX_REQUESTS_IN_FLIGHT,
+    stallTimeoutMs: given.stallTimeoutMs ?? STALL_TIMEOUT_MS,
+    minRate: given.minRate ?? MIN_BODY_RATE,
+  };
+  for (const [name, value] of Object.entries(limits)) mustBeCount(name, value);
+  return limits;
 }
 
 function warn(error: unknown): void {

@@ -1,14 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { TLSSocket } from 'node:tls';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context } from 'hono';
+import { MAX_ACTOR_BYTES, MAX_AGENT_BYTES, MAX_TRACEPARENT_BYTES } from '../limits.js';
 import type { WriteOptions } from '../store/store.js';
-import type { Action, Connection, Grant } from './access/access.js';
+import type { Action, Connection, Grant, Refusal } from './access/access.js';
+import { AccessRefusal } from './access/refusal.js';
 import { HttpFailure } from './failure.js';
+import { isLoopback } from './service/address.js';
+import { boundPath } from './service/socket.js';
+import type { TrustedProxies } from './service/proxies.js';
 import type { Service } from './service.js';
 
 /** Who sent a request, and what its events record of it. */
@@ -25,60 +30,184 @@ export interface Caller {
 export interface ServerEnv {
   /** Those of node:http; absent where a program calls `fetch`. */
   readonly Bindings: { readonly incoming?: IncomingMessage; readonly outgoing?: ServerResponse };
-  readonly Variables: { caller: Caller };
+  readonly Variables: {
+    caller: Caller;
+    /** Its pattern, where the path alone does not have it: for metrics. */
+    route?: string;
+    /** Why the request was refused. */
+    refusal?: Pick<Refusal, 'reason' | 'user'>;
+  };
 }
 
 type Exchange = Context<ServerEnv>;
 
-/** Returns the connection of a request; undefined where a program calls `fetch`. */
-export function connectionOf(c: Exchange): Connection | undefined {
+/** Returns the connection of a request, before trusted proxies; undefined where a program calls `fetch`. */
+export function connectionOf(c: Exchange, proxies: TrustedProxies): Connection | undefined {
   // Hono has no bindings at all where `fetch` was called with none.
-  const socket = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming?.socket;
-  return socket === undefined ? undefined : connectionOfSocket(socket);
+  const incoming = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming;
+  return incoming === undefined ? undefined : connectionOfRequest(incoming, proxies);
 }
 
-/** Returns what a socket of node:http shows of its client. */
-export function connectionOfSocket(socket: Socket): Connection {
-  const address = socket.remoteAddress ?? '';
-  const tls = 'getPeerCertificate' in socket ? (socket as TLSSocket) : undefined;
+/** What Node keeps of a socket beside what its types say. */
+interface SocketParts {
+  readonly server?: Server | undefined;
+  /** Null once the socket is closed. */
+  readonly _handle?: { readonly fd?: number } | null;
+}
+
+const unixSockets = new WeakSet<Socket>();
+
+/** A closed socket has no address, of any kind: only an open one shows that it is no TCP socket. */
+function isUnix(socket: Socket & SocketParts): boolean {
+  if (socket._handle?.constructor.name === 'Pipe') unixSockets.add(socket);
+  return unixSockets.has(socket);
+}
+
+/** Returns the connection of a request of node:http. */
+export function connectionOfRequest({ socket, headers }: IncomingMessage, proxies: TrustedProxies): Connection {
+  const peer = socket.remoteAddress ?? '';
+  const forwarded = {
+    for: headerText(headers['x-forwarded-for']),
+    proto: headerText(headers['x-forwarded-proto']),
+    forwarded: headers.forwarded,
+  };
+  const client = proxies.clientOf(peer, forwarded);
+  if (client !== undefined) return { kind: 'tcp', ...client, isLoopback: false, ...NO_SOCKET };
+  const tls = 'getPeerCertificate' in socket ? (socket as Socket as TLSSocket) : undefined;
+  const { server } = socket as Socket & SocketParts;
+  // What a proxy of this machine passes on comes from anywhere.
+  const isForwarded = Object.values(forwarded).some((value) => value !== undefined);
   return {
-    kind: address === '' ? 'unix' : 'tcp',
-    address,
-    isLoopback: /^(?:::ffff:)?127\.|^::1$/.test(address),
+    kind: isUnix(socket) && !isForwarded ? 'unix' : 'tcp',
+    address: peer,
+    // A page of the web may have a name that leads here, which its browser then sends.
+    isLoopback: isLoopback(peer) && !isForwarded && isLoopback(hostOf(headers.host)),
     isEncrypted: tls !== undefined,
     certificate: tls?.authorized === true ? tls.getPeerCertificate() : undefined,
+    socketPath: server === undefined ? undefined : boundPath(server),
+    get descriptor() {
+      return (socket as Socket & SocketParts)._handle?.fd;
+    },
   };
 }
 
-/** Authenticates the request. @throws {HttpFailure} UNAUTHORIZED, DENIED, TOOMANYREQUESTS */
-export async function callerOf(c: Exchange, { access }: Service): Promise<Caller> {
-  const connection = connectionOf(c);
-  const grant = await access.authenticate({ authorization: c.req.header('authorization'), connection });
+const NO_SOCKET = { certificate: undefined, socketPath: undefined, descriptor: undefined } as const;
+
+export function headerText(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value.join(',') : value;
+}
+
+function hostOf(host: string | undefined): string {
+  return (host ?? '')
+    .replace(/:\d*$/, '')
+    .replace(/^\[(.*)\]$/, '$1')
+    .toLowerCase();
+}
+
+/** Authenticates the request. @throws {HttpFailure} UNAUTHORIZED, DENIED, TOOMANYREQUESTS, UNAVAILABLE, REQUEST_INVALID */
+export async function callerOf(c: Exchange, service: Service): Promise<Caller> {
+  const connection = connectionOf(c, service.proxies);
   return {
-    grant,
+    grant: await grantOf(c, service, connection),
     address: connection?.address,
-    agent: c.req.header('user-agent'),
-    requestId: c.req.header('x-request-id') ?? randomUUID(),
-    traceparent: c.req.header('traceparent'),
+    agent: fitting(c.req.header('user-agent'), MAX_AGENT_BYTES),
+    requestId: fitting(c.req.header('x-request-id'), MAX_ACTOR_BYTES) ?? randomUUID(),
+    traceparent: fitting(c.req.header('traceparent'), MAX_TRACEPARENT_BYTES),
   };
 }
 
-/** @throws {HttpFailure} UNAUTHORIZED without credentials, DENIED with them */
-export function requireAction(c: Exchange, { access }: Service, action: Action, repository?: string): void {
-  const { grant } = c.get('caller');
-  if (grant.may(action, repository)) return;
-  const what = `${action}${repository === undefined ? '' : ` in ${repository}`}`;
-  if (access.challenges.length > 0 && c.req.header('authorization') === undefined) {
-    const headers = { 'www-authenticate': access.challenges.join(', ') };
-    throw new HttpFailure(401, 'UNAUTHORIZED', `log in to ${what}`, { headers });
+/** A header that events record, cut to what they take: what a client says of itself refuses no push. */
+export function fitting(text: string | undefined, maxBytes: number): string | undefined {
+  if (text === undefined || text === '') return undefined;
+  // Node gives the bytes of a header as Latin-1: each takes at most two in UTF-8.
+  return Buffer.byteLength(text) <= maxBytes ? text : text.slice(0, maxBytes / 2);
+}
+
+async function grantOf(c: Exchange, service: Service, connection: Connection | undefined): Promise<Grant> {
+  try {
+    return await service.access.authenticate({ authorization: authorizationOf(c), connection });
+  } catch (error) {
+    if (!(error instanceof AccessRefusal)) throw error;
+    const { status, code, message, reason, user, retryAfterSeconds } = error;
+    report(c, service, { status, reason, user });
+    const headers = {
+      ...(status === 401 ? challengeOf(c, service) : {}),
+      ...(retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }),
+    };
+    throw new HttpFailure(status, code, message, { headers });
   }
-  throw new HttpFailure(403, 'DENIED', `may not ${what}`);
+}
+
+/** Each header Authorization: Node's own list drops all but the first. */
+function authorizationOf(c: Exchange): string[] {
+  const raw = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming?.rawHeaders;
+  if (raw !== undefined) return raw.filter((_, at) => at % 2 === 1 && raw[at - 1]?.toLowerCase() === 'authorization');
+  const value = c.req.header('authorization');
+  return value === undefined ? [] : [value];
+}
+
+/** @throws {HttpFailure} UNAUTHORIZED unless logged in, else DENIED */
+export function requireAction(c: Exchange, service: Service, action: Action, repository?: string): void {
+  if (c.get('caller').grant.may(action, repository)) return;
+  const what = `${action}${repository === undefined ? '' : ` in ${repository}`}`;
+  throw refuse(c, service, what, scopeOf(action, repository));
+}
+
+/**
+ * Requires credentials, those for anyone's reading too, where the server has logins: clients learn
+ * from the first answer how to log in. @throws {HttpFailure} UNAUTHORIZED, DENIED
+ */
+export function requireCredentials(c: Exchange, service: Service): void {
+  const { hasRights, isLoggedIn } = c.get('caller').grant;
+  const isShown = isLoggedIn || authorizationOf(c).length > 0;
+  if (hasRights && (isShown || service.access.challenge(originOf(c)) === undefined)) return;
+  throw refuse(c, service, 'use this server');
+}
+
+/** Returns the answer to a request that may not do `what`, and reports it: log in, or denied. */
+export function refuse(c: Exchange, service: Service, what: string, scope?: string): HttpFailure {
+  const { actor, isLoggedIn } = c.get('caller').grant;
+  const headers = isLoggedIn ? {} : challengeOf(c, service, scope);
+  const isAsked = 'www-authenticate' in headers;
+  const reason = isAsked ? `no credentials to ${what}` : `may not ${what}`;
+  const status = isAsked ? 401 : 403;
+  report(c, service, { status, reason, user: isLoggedIn ? actor : undefined });
+  return isAsked
+    ? new HttpFailure(status, 'UNAUTHORIZED', `log in to ${what}`, { headers })
+    : new HttpFailure(status, 'DENIED', reason);
+}
+
+function challengeOf(c: Exchange, { access }: Service, scope?: string): Record<string, string> {
+  const challenge = access.challenge(originOf(c), scope);
+  return challenge === undefined ? {} : { 'www-authenticate': challenge };
+}
+
+function originOf(c: Exchange): string {
+  return new URL(c.req.url).origin;
+}
+
+/** What clients ask a token for; names of repositories have no character that ends a quoted text. */
+function scopeOf(action: Action, repository: string | undefined): string | undefined {
+  if (repository === undefined) return undefined;
+  const words: Record<Action, string> = { read: 'pull', push: 'pull,push', delete: 'delete', admin: '*' };
+  return `repository:${repository.replace(/^docker\.io\//, '')}:${words[action]}`;
+}
+
+function report(c: Exchange, service: Service, facts: Pick<Refusal, 'status' | 'reason' | 'user'>): void {
+  c.set('refusal', facts);
+  service.onRefusal({
+    time: Date.now(),
+    address: connectionOf(c, service.proxies)?.address,
+    path: c.req.path,
+    ...facts,
+  });
 }
 
 /** Returns what the events of a write record of the request. `via` says which interface it came by. */
-export function callerOrigin(c: Exchange, _via: string): WriteOptions {
-  const { grant, requestId } = c.get('caller');
-  return { actor: grant.actor, requestId };
+export function callerOrigin(c: Exchange, via: string): WriteOptions {
+  const { grant, requestId, address, agent, traceparent } = c.get('caller');
+  // A Unix socket has no address.
+  return { actor: grant.actor, requestId, via, address: address === '' ? undefined : address, agent, traceparent };
 }
 
 /** Returns the body of a request: of node:http itself, which no Web stream slows down. */

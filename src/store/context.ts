@@ -14,7 +14,7 @@ import { EventReader } from './follow/log-feed.js';
 import { BlobCleaner, type BlobStore } from './layers/blob-store.js';
 import { type HeldLayers, LayerHolds } from './layers/layer-store.js';
 import type { CheckpointKeeper } from './open/checkpoint-keeper.js';
-import type { Sidecar } from './open/sidecar.js';
+import { NEWEST_VERSION, type Sidecar, upgradeSidecar } from './open/sidecar.js';
 import type { SnapshotFolder } from './snapshots/snapshot-folder.js';
 import type { Snapshotter } from './snapshots/snapshotter.js';
 import type { WriteOptions } from './store.js';
@@ -31,6 +31,8 @@ interface OpenedStore {
   /** Views folded up to the head of the log. */
   readonly viewSet: ViewSet;
   readonly blobs: BlobStore;
+  /** Removes erased bytes that wait in uploads for a manifest. */
+  readonly forgetUploads: (digests: readonly Digest[]) => Promise<void>;
   /** Where layers are kept; `none` keeps configs only. */
   readonly layerPlace: 'own' | 'elsewhere' | 'none';
   /** The holds on layers kept elsewhere. */
@@ -51,7 +53,6 @@ interface OpenedStore {
 /** The shared state of an open event store. Members call `checkOpen` or `checkWritable` first. */
 export class StoreContext implements OpenedStore {
   readonly directory: string;
-  readonly sidecar: Sidecar;
   readonly log: Log;
   readonly checkpoints: CheckpointKeeper;
   readonly snapshots: SnapshotFolder;
@@ -59,6 +60,7 @@ export class StoreContext implements OpenedStore {
   readonly viewSet: ViewSet;
   readonly views: Views;
   readonly blobs: BlobStore;
+  readonly forgetUploads: OpenedStore['forgetUploads'];
   readonly layerPlace: OpenedStore['layerPlace'];
   readonly heldLayers: HeldLayers | undefined;
   readonly policy: ImagePolicy;
@@ -73,12 +75,13 @@ export class StoreContext implements OpenedStore {
   readonly writer: Writer;
   readonly reader: EventReader;
   readonly #configs = new ConfigCache();
+  #sidecar: Sidecar;
   #isClosed = false;
 
   constructor(opened: OpenedStore) {
     const { viewSet, log, blobs, checkpoints } = opened;
     this.directory = opened.directory;
-    this.sidecar = opened.sidecar;
+    this.#sidecar = opened.sidecar;
     this.log = log;
     this.checkpoints = checkpoints;
     this.snapshots = opened.snapshots;
@@ -86,6 +89,7 @@ export class StoreContext implements OpenedStore {
     this.viewSet = viewSet;
     this.views = viewSet.views;
     this.blobs = blobs;
+    this.forgetUploads = opened.forgetUploads;
     this.layerPlace = opened.layerPlace;
     this.heldLayers = opened.heldLayers;
     this.policy = opened.policy;
@@ -104,12 +108,17 @@ export class StoreContext implements OpenedStore {
       clock: new EventClock({ now: this.now, onNotice: opened.onNotice }),
       sealed: (page) => checkpoints.note(page),
       fold: (page) => cleaner.cleanAfter(page, (durable) => viewSet.fold(durable)),
+      needRoutes: () => this.#needRoutes(),
       lost: () => blobs.removeNothing(),
     });
     viewSet.folded$.subscribe((page) => this.#configs.forgetRemoved(page));
     const references = (): Iterable<string> => viewSet.views.references.byName.keys();
     this.reader = new EventReader({ log, references, now: this.now }, viewSet.folded$);
     if (opened.readOnly) void this.writer.end(this.#readOnlyError());
+  }
+
+  get sidecar(): Sidecar {
+    return this.#sidecar;
   }
 
   /** Makes `checkOpen` throw from now on. */
@@ -153,6 +162,13 @@ export class StoreContext implements OpenedStore {
     return new StoreError('STORE_CLOSED', `the store ${this.directory} is closed`, {
       data: { directory: this.directory },
     });
+  }
+
+  async #needRoutes(): Promise<void> {
+    if (this.#sidecar.version === NEWEST_VERSION) return;
+    const sidecar = { ...this.#sidecar, version: NEWEST_VERSION };
+    await upgradeSidecar(this.directory, sidecar, this.onNotice);
+    this.#sidecar = sidecar;
   }
 
   #readOnlyError(): StoreError {

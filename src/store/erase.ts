@@ -35,7 +35,8 @@ interface DamagedLogOptions {
 /** Options of `erase`. */
 export interface EraseOptions extends Omit<WriteOptions, 'reason'>, DamagedLogOptions {}
 
-const eraseOptionNames: OptionNames<EraseOptions> = { actor: true, requestId: true, removeDamagedLogs: true };
+const { reason: _, ...originNames } = writeOptionNames;
+const eraseOptionNames: OptionNames<EraseOptions> = { ...originNames, removeDamagedLogs: true };
 
 /** The outcome of an erasure. */
 export interface ErasedContent {
@@ -499,10 +500,11 @@ async function removedLogs(
 
 /** Removes the files of `digests`, removed content from the log, and unneeded log copies. */
 async function removeBytes(
-  { directory, blobs, cleaner, log, isBlobNeeded }: StoreContext,
+  { directory, blobs, cleaner, log, isBlobNeeded, forgetUploads }: StoreContext,
   digests: readonly Digest[],
 ): Promise<void> {
   await cleaner.settled();
+  await forgetUploads(digests);
   await blobs.removeUnneeded(digests, isBlobNeeded);
   await log.purge();
   for (const digest of digests) {

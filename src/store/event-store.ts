@@ -10,6 +10,7 @@ import type { StoreLog } from './follow/event-filter.js';
 import type { ListedImage } from './images.js';
 import type { OwnProjections } from './own-projections.js';
 import type { AuditReads, When, WhenOptions } from './past/audit.js';
+import type { RegistryStore } from './registry-store.js';
 import type { RemovalOptions, RemovalReads } from './past/removals.js';
 import type { OpenRebuildOptions, RebuildResult } from './rebuild/rebuild.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
@@ -19,6 +20,8 @@ import type {
   LoadResult,
   ReferenceEntry,
   ResolveOptions,
+  SavedContents,
+  SavedContentsOptions,
   SaveOptions,
   Store,
   StoreBackend,
@@ -68,6 +71,8 @@ export interface EventStore
    * @throws {StoreError} LAYERS_UNAVAILABLE when it was opened with other layers or none
    */
   readonly layers: LayerStore;
+  /** Repositories as a registry has them, and pushes. */
+  readonly registry: RegistryStore;
 
   /**
    * Returns the only image with this id, or whose id, manifest or index begins so, with or without
@@ -167,6 +172,13 @@ export interface EventStore
   saveTo(file: FileHandle, names: string | readonly string[], options?: SaveOptions): Promise<number>;
 
   /**
+   * Returns what `save` writes of the named images, as documents and blobs to read one by one: a
+   * push sends only what a registry lacks. Release it: it keeps its blobs from being removed.
+   * @throws {StoreError} as `save`
+   */
+  savedContents(names: string | readonly string[], options?: SavedContentsOptions): SavedContents;
+
+  /**
    * Writes a snapshot of the views, from which the next open starts. Also done in the background
    * and at close.
    * @throws {StoreError} STORE_READ_ONLY, DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
@@ -211,6 +223,12 @@ export interface EventStore
    *   for damage in the store; DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED, ABORTED
    */
   backup(target: string, options?: BackupOptions): Promise<BackupReport>;
+
+  /**
+   * Returns when a write would be accepted now; for a health check.
+   * @throws {StoreError} why it would be refused: STORE_CLOSED, STORE_READ_ONLY, LOG_FAILED
+   */
+  checkWritable(): void;
 
   /**
    * Returns counts and sizes. Walks all images and blobs.

@@ -8,7 +8,7 @@ import { type Digest, type ImageId, isDigest, parseDigest } from '../model/diges
 import type { StoredEvent } from '../model/events.js';
 import type { Subject } from '../model/subjects.js';
 import { canonicalReference } from '../model/reference.js';
-import { saveArchive, saveArchiveTo } from './archives/save-archive.js';
+import { saveArchive, saveArchiveTo, savedContents } from './archives/save-archive.js';
 import {
   type ArtifactEntry,
   ArtifactReader,
@@ -69,7 +69,10 @@ import {
   type SearchOptions,
   searchOptionNames,
 } from './past/removals.js';
+import { LocalRegistry } from './registry/registry.js';
+import type { RegistryStore } from './registry-store.js';
 import { type OpenRebuildOptions, type RebuildResult, StoreRebuild } from './rebuild/rebuild.js';
+import type { Uploads } from './registry/local-uploads.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import {
   type DigestWalkFunc,
@@ -80,6 +83,9 @@ import {
   type LoadResult,
   type ResolveOptions,
   resolveOptionNames,
+  type SavedContents,
+  type SavedContentsOptions,
+  savedContentsOptionNames,
   type SaveOptions,
   saveOptionNames,
   type StoreBackend,
@@ -97,6 +103,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
   readonly #context: StoreContext;
   readonly #backend: LogBackend;
   readonly #layers: LocalLayers;
+  readonly #registry: LocalRegistry;
   readonly #artifacts: ArtifactReader;
   readonly #audit: AuditReader;
   readonly #projections: OwnProjectionSet;
@@ -104,15 +111,18 @@ export class LocalEventStore extends ImageStore implements EventStore {
   /** Two backups to one directory would race. */
   readonly #backingUp = new Mutex();
   readonly #reserve: Reserve;
+  readonly #uploads: Uploads;
   #rebuilds: StoreRebuild | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(context: StoreContext) {
+  constructor(context: StoreContext, uploads: Uploads) {
     super(context);
+    this.#uploads = uploads;
     this.directory = context.directory;
     this.#context = context;
     this.#backend = new LogBackend(context);
     this.#layers = new LocalLayers(context);
+    this.#registry = new LocalRegistry(context, uploads);
     this.#artifacts = new ArtifactReader(context, context.views);
     this.#audit = new AuditReader(context);
     this.#projections = new OwnProjectionSet(context);
@@ -133,6 +143,11 @@ export class LocalEventStore extends ImageStore implements EventStore {
   get layers(): LayerStore {
     this.#needLayers();
     return this.#layers;
+  }
+
+  get registry(): RegistryStore {
+    this.#context.checkOpen();
+    return this.#registry;
   }
 
   override async delete(id: ImageId, options?: WriteOptions): Promise<readonly LayerMetadata[]> {
@@ -310,6 +325,12 @@ export class LocalEventStore extends ImageStore implements EventStore {
     return saveArchiveTo(file, typeof names === 'string' ? [names] : names, options, this.#context);
   }
 
+  savedContents(names: string | readonly string[], options: SavedContentsOptions = {}): SavedContents {
+    this.#needLayers();
+    mustBeOptions(options, savedContentsOptionNames);
+    return savedContents(typeof names === 'string' ? [names] : names, options, this.#context);
+  }
+
   async erase(digest: string, reason: string, options?: EraseOptions): Promise<ErasedContent> {
     return this.#makeRoom(() => erase(this.#context, digest, reason, options));
   }
@@ -339,8 +360,16 @@ export class LocalEventStore extends ImageStore implements EventStore {
     await this.#consumers.removeConsumer(name);
   }
 
-  async checkpoint(): Promise<string> {
-    return new StoreEvidence(this.#context).checkpoint();
+  async checkpoint(size?: number): Promise<string> {
+    return new StoreEvidence(this.#context).checkpoint(size);
+  }
+
+  async readTile(path: string): Promise<Uint8Array> {
+    return new StoreEvidence(this.#context).readTile(path);
+  }
+
+  get verifierKey(): string | undefined {
+    return new StoreEvidence(this.#context).verifierKey;
   }
 
   async prove(seq: number, options?: ProveOptions): Promise<string> {
@@ -391,6 +420,11 @@ export class LocalEventStore extends ImageStore implements EventStore {
     });
   }
 
+  checkWritable(): void {
+    this.#context.checkWritable();
+    this.#context.writer.check();
+  }
+
   stats(): StoreStats {
     this.#context.checkOpen();
     const { directory, views, sidecar, reader } = this.#context;
@@ -438,12 +472,13 @@ export class LocalEventStore extends ImageStore implements EventStore {
   async #close(): Promise<void> {
     const { blobs, checkpoints, cleaner, log, viewSet, snapshotter, writer, readOnly, onClosed } = this.#context;
     try {
-      const consumersEnded = this.#consumers.end();
+      const [consumersEnded, uploadsEnded] = [this.#consumers.end(), this.#uploads.end()];
       // Backups read the log through the writer.
       await this.#backingUp.settled();
       // Finishes queued commands and refuses new ones; nothing writes after this.
       await writer.end(this.#context.closedError());
       await consumersEnded;
+      await uploadsEnded;
       await cleaner.settled();
       await blobs.end();
       await this.#projections.end();

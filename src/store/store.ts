@@ -2,7 +2,7 @@ import type { OptionNames } from '../model/option-names.js';
 import type { Readable } from 'node:stream';
 import type { ReferenceEntry } from '../../projections/references.js';
 import type { Head } from '../log/log.js';
-import type { ChainId, DiffId, Digest, ImageId } from '../model/digest.js';
+import type { ChainId, Descriptor, DiffId, Digest, ImageId } from '../model/digest.js';
 import type { LayerFacts } from '../model/events.js';
 import type { Image } from '../model/image.js';
 import type { Platform } from '../model/platform.js';
@@ -10,16 +10,32 @@ import type { CheckpointSigner } from './keys.js';
 
 export type { Head, ReferenceEntry };
 
-/** Who makes a write and why; recorded in the envelope of its events. */
+/** Who makes a write, why, from where and how; recorded in the envelope of its events. */
 export interface WriteOptions {
   /** Overrides the actor the store was opened with. */
   readonly actor?: string | undefined;
   readonly reason?: string | undefined;
   readonly requestId?: string | undefined;
+  /** What the write came through, a short word: `registry`, `mirror`, `http`; at most 64 bytes. */
+  readonly via?: string | undefined;
+  /** Address of the client, at most 255 bytes. */
+  readonly address?: string | undefined;
+  /** `User-Agent` of the client, at most 512 bytes. */
+  readonly agent?: string | undefined;
+  /** `traceparent` of the client (W3C Trace Context), at most 256 bytes; kept as it is. */
+  readonly traceparent?: string | undefined;
 }
 
 /** Names of `WriteOptions`. */
-export const writeOptionNames: OptionNames<WriteOptions> = { actor: true, reason: true, requestId: true };
+export const writeOptionNames: OptionNames<WriteOptions> = {
+  actor: true,
+  reason: true,
+  requestId: true,
+  via: true,
+  address: true,
+  agent: true,
+  traceparent: true,
+};
 
 /** A layer released by deleting an image; lists of them are ordered top first. */
 export type LayerMetadata = Pick<LayerFacts, 'chainId' | 'diffId' | 'size' | 'diffSize'>;
@@ -263,6 +279,33 @@ export const saveOptionNames: OptionNames<SaveOptions> = {
   onProgress: true,
   signal: true,
 };
+
+/** Options of `savedContents`. */
+export type SavedContentsOptions = Pick<SaveOptions, 'platform' | 'onNotice'>;
+
+/** Names of `SavedContentsOptions`. */
+export const savedContentsOptionNames: OptionNames<SavedContentsOptions> = { platform: true, onNotice: true };
+
+/** A manifest or index, as `save` writes it, with all that it leads to. */
+export interface SavedTree {
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
+  /** Config and layers of a manifest; of an index, what it names besides manifests. */
+  readonly blobs: readonly Descriptor[];
+  readonly parts: readonly SavedTree[];
+}
+
+/** What `save` writes of some names, to be read one by one. */
+export interface SavedContents {
+  /** What the names stand for. */
+  readonly roots: readonly SavedTree[];
+  /** Signatures and other artifacts about the roots and their parts. */
+  readonly referrers: readonly SavedTree[];
+  /** Streams a blob of a tree; its chunks are the caller's. Fails with BLOB_CORRUPT, BLOB_MISSING. */
+  open(digest: Digest): AsyncIterable<Uint8Array>;
+  /** Lets go of the blobs, which are not removed before. */
+  release(): void;
+}
 
 /** Options of `resolve`. */
 export interface ResolveOptions {

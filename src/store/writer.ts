@@ -1,6 +1,15 @@
 import { setImmediate } from 'node:timers/promises';
 import { StoreError } from '../errors.js';
-import { MAX_ACTOR_BYTES, MAX_GROUP_BYTES, MAX_GROUP_EVENTS, MAX_REASON_BYTES } from '../limits.js';
+import {
+  MAX_ACTOR_BYTES,
+  MAX_ADDRESS_BYTES,
+  MAX_AGENT_BYTES,
+  MAX_GROUP_BYTES,
+  MAX_GROUP_EVENTS,
+  MAX_REASON_BYTES,
+  MAX_TRACEPARENT_BYTES,
+  MAX_VIA_BYTES,
+} from '../limits.js';
 import type { Envelope, EventBody, StoredEvent } from '../model/events.js';
 import type { EventClock } from './event-clock.js';
 import type { WriteOptions } from './store.js';
@@ -10,9 +19,10 @@ import type { Page } from '../../projections/projection.js';
 import type { ConsumerPosition, Log, LogEntry } from '../log/log.js';
 import { encodeRecord } from '../log/record.js';
 import type { Digest } from '../model/digest.js';
+import { type Route, routeOf } from '../model/route.js';
 
-/** The part of an envelope that a caller chooses. */
-export interface Origin {
+/** The part of an envelope that a caller chooses. Has the fields of a route only if one is set. */
+export interface Origin extends Route {
   readonly actor: string;
   readonly reason: string | undefined;
   readonly requestId: string | undefined;
@@ -37,7 +47,13 @@ export function originOf(options: WriteOptions, actor: string): Origin {
   checkText('actor', origin.actor, MAX_ACTOR_BYTES);
   checkText('reason', origin.reason, MAX_REASON_BYTES);
   checkText('requestId', origin.requestId, MAX_ACTOR_BYTES);
-  return origin;
+  const route = routeOf(options);
+  if (route === undefined) return origin;
+  checkText('via', route.via, MAX_VIA_BYTES);
+  checkText('address', route.address, MAX_ADDRESS_BYTES);
+  checkText('agent', route.agent, MAX_AGENT_BYTES);
+  checkText('traceparent', route.traceparent, MAX_TRACEPARENT_BYTES);
+  return { ...origin, ...route };
 }
 
 function checkText(field: string, text: string | undefined, limit: number): void {
@@ -109,6 +125,8 @@ interface WriterOptions {
   /** Called with durable events before they are folded. Must not throw. */
   readonly sealed: (page: Page) => Promise<void>;
   readonly fold: (page: Page) => void;
+  /** Called before events with a route are appended, which versions before them cannot read. */
+  readonly needRoutes: () => Promise<void>;
   /** Called before callers are rejected, when it is unknown which events are durable. */
   readonly lost: () => void;
 }
@@ -159,6 +177,11 @@ export class Writer {
     return this.#ended?.code === 'LOG_FAILED';
   }
 
+  /** @throws {StoreError} the reason for which commands are refused */
+  check(): void {
+    if (this.#ended !== undefined) throw this.#ended;
+  }
+
   /** Refuses new commands with `reason`; resolves when the queued ones are settled. */
   async end(reason: StoreError): Promise<void> {
     this.#ended ??= reason;
@@ -193,7 +216,14 @@ export class Writer {
   }
 
   async #append(group: Group): Promise<void> {
-    const { log, sealed, fold } = this.#options;
+    const { log, sealed, fold, needRoutes } = this.#options;
+    try {
+      if (group.hasRoutes) await needRoutes();
+    } catch (error) {
+      // Nothing was written to the log.
+      group.rejectAll(error);
+      return;
+    }
     try {
       const { first, entries, content, positions } = group;
       await log.append({ expectedHead: first - 1, entries, content, positions });
@@ -247,6 +277,7 @@ class Group {
   readonly #changed: ChangedFacts;
   readonly #accepted: Accepted[] = [];
   #bytes = 0;
+  #hasRoutes = false;
   #times: EventTimes | undefined;
   readonly first: number;
   readonly entries: LogEntry[] = [];
@@ -265,6 +296,11 @@ class Group {
 
   get full(): boolean {
     return this.entries.length >= MAX_GROUP_EVENTS || this.#bytes >= MAX_GROUP_BYTES;
+  }
+
+  /** Whether an event says from where and how it came. */
+  get hasRoutes(): boolean {
+    return this.#hasRoutes;
   }
 
   /** Decides a command. False if it must wait, as it reads a fact this group changes. */
@@ -314,11 +350,13 @@ class Group {
     { result, content, positions = new Map() }: Decision<unknown>,
     entries: readonly LogEntry[],
   ): void {
-    waiting.command.accepted?.(result);
+    const { command } = waiting;
+    command.accepted?.(result);
     if (entries.length === 0 && positions.size === 0) {
       waiting.resolve(result);
       return;
     }
+    if (entries.length > 0) this.#hasRoutes ||= routeOf(command.origin) !== undefined;
     for (const entry of entries) {
       this.entries.push(entry);
       this.#bytes += entry.record.length;

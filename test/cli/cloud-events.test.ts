@@ -9,6 +9,7 @@ import type { EventBody, EventType, StoredEvent } from '../../src/model/events.j
 import { eventTypes } from '../../src/model/event-table.js';
 import { anyEvent, bodyArbitraries } from '../support/event-arbitraries.js';
 import { fixturePath } from '../support/fixtures.js';
+import { creationOf, eventsFrom } from '../support/stored-event.js';
 import { archive, ids, objectsOf, startSession } from './session.js';
 
 const STORE_ID = '4e0e1c6a-3f0b-4bb1-9d3c-2c5f7f1f0c11';
@@ -72,6 +73,33 @@ test('the schema finds what is wrong', (t) => {
   t.not(faults({ ...good, subject: 7 }).length, 0);
   t.not(faults({ ...good, requestId: 'T-1' }).length, 0);
   t.not(faults({ ...good, subject: '\u001b' }).length, 0);
+});
+
+test('a traceparent is an attribute in the form of W3C Trace Context alone, and in the data always', (t) => {
+  const [trace, parent] = ['4bf92f3577b34da6a3ce929d0e0e4736', '00f067aa0ba902b7'];
+  const [event] = eventsFrom(1, [creationOf('a')]) as [StoredEvent];
+  const given = (traceparent: string | undefined): unknown[] => {
+    const cloud = eventToCloudEvent({ ...event, traceparent }, { storeId: STORE_ID });
+    t.is(cloud.data['traceparent'], traceparent);
+    return 'traceparent' in cloud ? [cloud.traceparent] : [];
+  };
+  for (const good of [`00-${trace}-${parent}-01`, `01-${trace}-${parent}-00`, `cc-${trace}-${parent}-01-what-comes`])
+    t.deepEqual(given(good), [good]);
+  for (const bad of [
+    undefined,
+    '',
+    `ff-${trace}-${parent}-01`,
+    `00-${trace}-${parent}-01-more`,
+    `00-${trace}-${parent}-01\n`,
+    `00-${trace.toUpperCase()}-${parent}-01`,
+    `00-${'0'.repeat(32)}-${parent}-01`,
+    `00-${trace}-${'0'.repeat(16)}-01`,
+    `01-${trace}-${parent}-01-\u001b`,
+    `01-${trace}-${parent}-01.what`,
+    ` 00-${trace}-${parent}-01`,
+  ]) {
+    t.deepEqual(given(bad), [], bad);
+  }
 });
 
 test('sequences sort as text in the order of the log', (t) => {

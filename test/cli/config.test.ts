@@ -92,7 +92,11 @@ const refused = test.macro({
   },
 });
 
-test(refused, 'colour = auto', 'no such key: "colour"; the keys are store, actor, wait, color, pager, utc');
+test(
+  refused,
+  'colour = auto',
+  'no such key: "colour"; the keys are store, actor, wait, color, pager, utc, and those of serve',
+);
 test(refused, 'store', 'expected KEY = VALUE, got "store"');
 test(refused, '= x', 'expected KEY = VALUE, got "= x"');
 test(refused, 'store = images', 'store is "images", expected an absolute path, or one from ~/');

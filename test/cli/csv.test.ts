@@ -41,7 +41,7 @@ test('any event has as many cells as the header has names', (t) => {
       t.is(cells[names.indexOf('seq')], String(event.seq));
       t.is(cells[names.indexOf('transaction')], String(event.transaction.first));
       t.is(cells[names.indexOf('names')], 'a b');
-      t.is(cells.at(-1), 'what');
+      t.is(cells[names.indexOf('what')], 'what');
     }),
   );
 });
@@ -72,6 +72,6 @@ test('log --format csv has a header, times in UTC, whole digests and the names o
   );
   t.is(rows.length, 8);
   const only = await done('log', '--format', 'csv', '--type', 'ImageDeleted', '--quiet');
-  t.regex(only, /^7,[^\n]*,a:1 tiny:1,,bd10de19d2be\n$/);
+  t.regex(only, /^7,[^\n]*,a:1 tiny:1,,bd10de19d2be,,,,\n$/);
   t.is((await run('log', '--format', 'csv', '--oneline')).code, 2);
 });

@@ -220,7 +220,7 @@ test('ls, rmi and version are what docker calls them', async (t) => {
   t.regex(await done('help', 'ls'), /^Usage: imagelog images\|ls /);
   t.regex(await done('rmi', 'twice:1'), /^untagged twice:1\ndeleted sha256:6351c87e3f65/);
   const [there] = objectsOf(await done('version', '--json'));
-  t.like(there, { node: process.version, storeFormat: 3, store: { exists: true, format: 3, problem: null } });
+  t.like(there, { node: process.version, storeFormat: 4, store: { exists: true, format: 3, problem: null } });
   const { stdout } = await runIn({ env: { IMAGELOG_STORE: '/dev/null' } }, 'version');
   t.regex(stdout, /\(/);
   t.is((await run('help', 'rmx')).code, 2);

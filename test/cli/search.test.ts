@@ -232,6 +232,7 @@ test('a notice names what no index has, with the number of events that are read'
     text({ requestId: 'x', reasonIncludes: 'y' }, 201),
     'reading 1,000 events: no index has request ids or the words of reasons',
   );
+  t.is(text({ via: 'x' }), 'reading all 1,200 events: no index has what events came through');
   t.is(text({ type: 'ParentSet' }, 1_200), 'reading 1 event: no index has types of events');
   t.is(text({ requestId: 'x', actor: 'tester' }), undefined);
   t.is(text({ reference: '*' }), undefined);

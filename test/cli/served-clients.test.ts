@@ -61,12 +61,14 @@ const users: Readonly<Record<string, readonly string[]>> = {
 
 const byToken: Access = {
   async authenticate({ authorization }) {
-    const name = authorization?.replace('Bearer ', '') ?? 'nobody';
+    const name = authorization[0]?.replace('Bearer ', '') ?? 'nobody';
     const may = users[name] ?? [];
-    const grant: Grant = { actor: name, mayNameActor: false, may: (action) => may.includes(action) };
+    const hasRights = may.length > 0;
+    const grant: Grant = { actor: name, isLoggedIn: hasRights, hasRights, mayNameActor: false, may: (action) => may.includes(action) };
     return grant;
   },
-  challenges: ['Bearer realm="test"'],
+  challenge: () => 'Bearer realm="test"',
+  sessionToken: () => undefined,
 };
 
 test('the actor is who the client says on the same machine', async (t) => {
@@ -99,7 +101,7 @@ test('over TCP the actor is who the server knows, and each may what the command 
   t.is(await lastActor(served), 'ann');
   const nobody = await as('nobody', 'images');
   t.is(nobody.code, 1);
-  t.regex(nobody.stderr, /refuses: may not run commands \(ACCESS_DENIED\)/);
+  t.regex(nobody.stderr, /refuses: log in to run commands \(ACCESS_DENIED\)/);
   t.deepEqual(served.failures, []);
 });
 

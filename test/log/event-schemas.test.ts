@@ -19,8 +19,9 @@ type Json = Readonly<Record<string, unknown>>;
 
 const STORE = { storeId: '4e0e1c6a-3f0b-4bb1-9d3c-2c5f7f1f0c11' };
 const LAST_TIME = Date.parse('9999-12-31T23:59:59.999Z');
+const ROUTE = ['via', 'address', 'agent', 'traceparent'] as const;
 /** Common fields of an event in JSON, besides those of its type. */
-const COMMON = ['seq', 'time', 'type', 'actor', 'reason', 'requestId', 'transaction', 'clock'];
+const COMMON = ['seq', 'time', 'type', 'actor', 'reason', 'requestId', 'transaction', 'clock', ...ROUTE];
 
 const read = (name: string): Schema => JSON.parse(readFileSync(join(projectRoot, 'schemas', name), 'utf8')) as Schema;
 const ajv = new Ajv({ allErrors: true, allowUnionTypes: true });

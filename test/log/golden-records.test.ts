@@ -31,8 +31,30 @@ const reference = 'docker.io/library/tiny:1';
 const amd64Hex = `94${bin('bb')}a56c696e7578a5616d643634c0`;
 const referenceHex = 'b8646f636b65722e696f2f6c6962726172792f74696e793a31';
 
+const NONE = { via: undefined, address: undefined, agent: undefined, traceparent: undefined };
+const TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+const ROUTES = [
+  [
+    { via: 'registry', address: '::1', agent: 'docker/27', traceparent: TRACEPARENT },
+    `94a87265676973747279a33a3a31a9646f636b65722f3237d937${Buffer.from(TRACEPARENT).toString('hex')}`,
+  ],
+  [{ ...NONE, via: 'mirror' }, '94a66d6972726f72c0c0c0'],
+  [{ ...NONE, traceparent: '' }, '94c0c0c0a0'],
+] as const;
+
+/** The record in `hex` with a route: one value more, of format 2. */
+function withRoute(hex: string, type: string, routeHex: string): string {
+  const array = hex.startsWith('dc') ? hex.slice(0, 6) : hex.slice(0, 2);
+  const length = (hex.startsWith('dc') ? Number.parseInt(array.slice(2), 16) : Number.parseInt(array, 16) & 15) + 1;
+  const longer = length > 15 ? `dc${length.toString(16).padStart(4, '0')}` : (0x90 | length).toString(16);
+  const start = head(array, type);
+  if (!hex.startsWith(start)) throw new Error(`${hex} does not begin with ${start}`);
+  return `${longer}02${start.slice(array.length + 2)}${routeHex}${hex.slice(start.length)}`;
+}
+
 const staysSo = test.macro<[EventBody, string]>({
   exec(t, body, hex) {
+    const type = hex.slice(hex.indexOf(TIME_HEX) + TIME_HEX.length).slice(0, 2);
     const transaction = { first: 2, count: 3 };
     const envelope = { seq: 3, time: 1_700_000_000_123, transaction, actor: 'ci', reason: undefined, requestId: 'r-1' };
     const event: StoredEvent = { ...envelope, ...body };
@@ -43,6 +65,13 @@ const staysSo = test.macro<[EventBody, string]>({
     const behindHex = hex.replace(TIME_HEX, `92${TIME_HEX}05`);
     t.is(bytesToHex(encodeRecord(behind)), behindHex);
     t.deepEqual(decodeRecord(hexToBytes(behindHex)), behind);
+    // With a route the format is 2, and it stands before the fields of the type.
+    for (const [route, routeHex] of ROUTES) {
+      const routed = { ...event, ...route };
+      const routedHex = withRoute(hex, type, routeHex);
+      t.is(bytesToHex(encodeRecord(routed)), routedHex);
+      t.deepEqual(decodeRecord(hexToBytes(routedHex)), routed);
+    }
   },
   title: (given, { type }) => `the bytes of ${type}${given === undefined ? '' : ` ${given}`} stay as they are`,
 });

@@ -61,7 +61,18 @@ function changed(at: number, value: unknown): unknown[] {
   return valuesOf().with(at, value);
 }
 
-test('a newer format', refuses, changed(0, RECORD_FORMAT + 1), 'STORE_FORMAT_UNSUPPORTED', /format 2/);
+/** The values of a record with a route. */
+function routed(route: unknown): unknown[] {
+  return valuesOf().with(0, 2).toSpliced(9, 0, route);
+}
+
+test(
+  'a newer format',
+  refuses,
+  changed(0, RECORD_FORMAT + 1),
+  'STORE_FORMAT_UNSUPPORTED',
+  /format 3; this version reads up to 2$/,
+);
 test('a format of text', refuses, changed(0, '1'), 'LOG_CORRUPT', /field format/);
 test('an unknown type', refuses, changed(3, 200), 'STORE_FORMAT_UNSUPPORTED', /event type 200/);
 test('a seq that is a fraction', refuses, changed(1, 1.5), 'LOG_CORRUPT', /field seq/);
@@ -88,6 +99,27 @@ test('a digest of text', refuses, changed(9, 'sha256:'), 'LOG_CORRUPT', /field i
 test('a value too many', refuses, [...valuesOf(), null], 'LOG_CORRUPT', /length is 17, expected 16/);
 test('a value too few', refuses, valuesOf().slice(0, -1), 'LOG_CORRUPT', /field created/);
 test('no values', refuses, [], 'LOG_CORRUPT', /field format/);
+test(
+  'a route that says nothing, whose event has a record of format 1',
+  refuses,
+  routed([null, null, null, null]),
+  'LOG_CORRUPT',
+  /field route says nothing/,
+);
+test('a route of three values', refuses, routed(['a', null, null]), 'LOG_CORRUPT', /field traceparent|length/);
+test(
+  'a route of five values',
+  refuses,
+  routed(['a', null, null, null, null]),
+  'LOG_CORRUPT',
+  /length is 5, expected 4/,
+);
+test('no values of a route', refuses, routed([]), 'LOG_CORRUPT', /field via|length/);
+test('a route of text', refuses, routed('registry'), 'LOG_CORRUPT', /field route is not an array/);
+test('a route that is nil', refuses, routed(null), 'LOG_CORRUPT', /field route is not an array/);
+test('a way that is a number', refuses, routed([1, null, null, null]), 'LOG_CORRUPT', /field via/);
+test('a route in format 1', refuses, routed(['a', null, null, null]).with(0, 1), 'LOG_CORRUPT', /field image/);
+test('format 2 and no route', refuses, changed(0, 2), 'LOG_CORRUPT', /field route/);
 test('a map for its array', refuses, { format: 1 }, 'LOG_CORRUPT', /not a MessagePack array/);
 test('a date of an extension type', refuses, changed(2, new Date(0)), 'LOG_CORRUPT', /field time/);
 

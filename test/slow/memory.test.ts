@@ -1,6 +1,6 @@
 import { createReadStream, createWriteStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
@@ -15,6 +15,7 @@ const MAX_PEAK_BYTES = 200e6;
 
 const LOAD = new URL('./children/load-once.js', import.meta.url);
 const SAVE = new URL('./children/save-once.js', import.meta.url);
+const UPLOAD = new URL('./children/upload-once.js', import.meta.url);
 
 interface Told {
   readonly peakBytes: number;
@@ -36,7 +37,7 @@ async function measured(t: ExecutionContext, what: string, script: URL, args: st
   return told;
 }
 
-test('an archive of 1 GiB is loaded and saved in less than 200 MB of memory', async (t) => {
+test('an archive of 1 GiB is loaded, saved and uploaded in less than 200 MB of memory', async (t) => {
   const directory = await temporaryDirectory(t);
   const archive = join(directory, 'archive.tar');
   await writeRandomArchive(archive, { layers: LAYERS, layerBytes: LAYER_BYTES, seed: 1 });
@@ -53,4 +54,8 @@ test('an archive of 1 GiB is loaded and saved in less than 200 MB of memory', as
   await pipeline(createReadStream(archive), createGzip({ level: 1 }), createWriteStream(compressed));
   const gzip = join(directory, 'gzip');
   t.is((await measured(t, 'load compressed from a file', LOAD, [gzip, compressed])).layersAdded, LAYERS);
+  for (const file of [archive, compressed]) {
+    const uploaded = await measured(t, 'upload', UPLOAD, [join(directory, `uploads of ${basename(file)}`), file]);
+    t.is(uploaded.savedBytes, (await stat(file)).size);
+  }
 });

@@ -1,5 +1,13 @@
 import test from 'ava';
-import { MAX_ACTOR_BYTES, MAX_CONFIG_BYTES, MAX_REASON_BYTES } from '../../src/limits.js';
+import {
+  MAX_ACTOR_BYTES,
+  MAX_ADDRESS_BYTES,
+  MAX_AGENT_BYTES,
+  MAX_CONFIG_BYTES,
+  MAX_REASON_BYTES,
+  MAX_TRACEPARENT_BYTES,
+  MAX_VIA_BYTES,
+} from '../../src/limits.js';
 import type { ImageId } from '../../src/model/digest.js';
 import { idNamed, idOf, imageConfig } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';
@@ -34,17 +42,28 @@ test('an envelope has an actor, and texts of Unicode within their limits', async
     { actor: 'é'.repeat(MAX_ACTOR_BYTES / 2 + 1) },
     { requestId: 'r'.repeat(MAX_ACTOR_BYTES + 1) },
     { reason: 'r'.repeat(MAX_REASON_BYTES + 1) },
+    { via: 'v'.repeat(MAX_VIA_BYTES + 1) },
+    { address: 'é'.repeat((MAX_ADDRESS_BYTES + 1) / 2) },
+    { agent: 'a'.repeat(MAX_AGENT_BYTES + 1) },
+    { traceparent: 't'.repeat(MAX_TRACEPARENT_BYTES + 1) },
+    { agent: 'half \ud83d' },
     { actor: 'half \ud83d' },
     { reason: '\udc00' },
   ]) {
-    await rejection(t, 'ENVELOPE_INVALID', create(options), JSON.stringify(options).slice(0, 60));
+    const error = await rejection(t, 'ENVELOPE_INVALID', create(options), JSON.stringify(options).slice(0, 60));
+    t.true(error.message.startsWith(`the ${Object.keys(options)[0]} of a write `), error.message);
   }
-  await t.throwsAsync(create({ actor: 5 }), { instanceOf: TypeError });
+  for (const field of ['actor', 'via', 'address', 'agent', 'traceparent'])
+    await t.throwsAsync(create({ [field]: 5 }), { instanceOf: TypeError, message: `${field} must be a string` });
   t.is(store.log.head.seq, 0);
   const longest = {
     actor: 'é'.repeat(MAX_ACTOR_BYTES / 2),
     reason: '😀'.repeat(MAX_REASON_BYTES / 4),
     requestId: 'r'.repeat(MAX_ACTOR_BYTES),
+    via: 'v'.repeat(MAX_VIA_BYTES),
+    address: 'a'.repeat(MAX_ADDRESS_BYTES),
+    agent: 'é'.repeat(MAX_AGENT_BYTES / 2),
+    traceparent: 't'.repeat(MAX_TRACEPARENT_BYTES),
   };
   await create(longest);
   t.like((await eventsOf(store))[0], longest);

@@ -7,7 +7,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { ErrorCode } from '../../src/errors.js';
 import { eventKey } from '../../src/log/rows.js';
 import { openStore } from '../../src/store/open/open-store.js';
-import { FORMAT_VERSION } from '../../src/store/open/sidecar.js';
+import { FORMAT_VERSION, NEWEST_VERSION } from '../../src/store/open/sidecar.js';
 import type { OpenOptions } from '../../src/store/store.js';
 import { filesBelow } from '../support/filesystem-copy.js';
 import { imageConfig } from '../support/image-configs.js';
@@ -54,7 +54,7 @@ test('a sidecar without a time', refuses, (dir) => changeSidecar(dir, { created:
 test(
   'a newer format',
   refuses,
-  (dir) => changeSidecar(dir, { version: FORMAT_VERSION + 1 }),
+  (dir) => changeSidecar(dir, { version: NEWEST_VERSION + 1 }),
   'STORE_FORMAT_UNSUPPORTED',
 );
 test('a log whose sidecar is lost', refuses, (dir) => rm(sidecar(dir)), 'SIDECAR_INVALID');

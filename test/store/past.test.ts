@@ -490,8 +490,8 @@ test('the history of a pattern has the periods of every reference that ever matc
   await store.tag({ source: a, target: 'shop/api:prod' });
   await store.tag({ source: b, target: 'other:prod' });
   await store.tag({ source: b, target: 'shop/api:prod' }, { requestId: 'T-1' });
-  await store.tag({ source: b, target: 'shop/api:dev' });
-  await store.untag('shop/web:prod', { reason: 'gone', requestId: 'T-2' });
+  await store.tag({ source: b, target: 'shop/api:dev' }, { via: 'registry', address: '192.0.2.7' });
+  await store.untag('shop/web:prod', { reason: 'gone', requestId: 'T-2', via: 'http', agent: 'curl/8' });
   await store.tag({ source: a, target: 'shop/web:prod' });
   const periods = async (reference: string): Promise<unknown[]> =>
     (await store.referenceHistory(reference)).map(({ reference: name, seq, untilSeq }) => [name, seq, untilSeq]);
@@ -505,6 +505,11 @@ test('the history of a pattern has the periods of every reference that ever matc
   t.deepEqual(await periods('shop/*:prod'), expected);
   t.deepEqual(await periods('*:prod'), [['docker.io/library/other:prod', 5, undefined], ...expected]);
   t.like(await store.referenceHistory('shop/w*'), [{ removedReason: 'gone', removedRequestId: 'T-2' }, { seq: 9 }]);
+  const route = { agent: undefined, traceparent: undefined };
+  t.like(await store.referenceHistory('shop/api:dev'), [{ via: 'registry', address: '192.0.2.7', ...route }]);
+  t.like(await store.referenceHistory('shop/w*'), [{ removedVia: 'http', removedAgent: 'curl/8' }, { seq: 9 }]);
+  for (const name of ['via', 'address', 'removedVia'])
+    t.false(name in ((await store.referenceHistory('shop/api:prod'))[1] ?? {}), name);
   const error = await rejection(t, 'REFERENCE_NOT_FOUND', store.referenceHistory('*:none'));
   t.is(error.message, 'no reference ever matched *:none');
   await rejection(t, 'FILTER_INVALID', store.referenceHistory('*['));
@@ -516,7 +521,7 @@ test('the history of a subject may be of one request, or of reasons with a text'
   await store.create(imageConfig('a'));
   await store.tag({ source: a, target: 'x:1' }, { requestId: 'T-1', reason: 'First' });
   await store.tag({ source: a, target: 'x:2' }, { requestId: 'T-1', reason: 'second' });
-  await store.tag({ source: a, target: 'x:3' }, { reason: 'first again' });
+  await store.tag({ source: a, target: 'x:3' }, { reason: 'first again', via: 'registry' });
   const seqsOf = async (...args: Parameters<typeof store.history>): Promise<number[]> => {
     const seqs: number[] = [];
     for await (const { seq } of store.history(...args)) seqs.push(seq);
@@ -525,5 +530,7 @@ test('the history of a subject may be of one request, or of reasons with a text'
   t.deepEqual(await seqsOf('x:2', { requestId: 'T-1' }), [3]);
   t.deepEqual(await seqsOf(a, { requestId: 'T-1' }), [2, 3]);
   t.deepEqual(await seqsOf(a, { reasonIncludes: 'FIRST' }), [2, 4]);
+  t.deepEqual(await seqsOf(a, { via: ['registry', 'mirror'] }), [4]);
+  t.deepEqual(await seqsOf(a, { via: 'regist' }), []);
   t.deepEqual(await seqsOf(a, { reasonIncludes: 'first', requestId: ['T-1', 'T-2'] }), [2]);
 });

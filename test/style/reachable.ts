@@ -2,7 +2,12 @@ import { importsOf } from './imports.js';
 import type { Finding, Source } from './sources.js';
 
 /** Where the product begins: what users import and what they run. */
-const productEntries: readonly string[] = ['src/index.ts', 'src/cli/main.ts', 'src/cli/packaged-main.ts'];
+const productEntries: readonly string[] = [
+  'src/index.ts',
+  'src/server/index.ts',
+  'src/cli/main.ts',
+  'src/cli/packaged-main.ts',
+];
 
 /** Entries that are missing, and files of src and projections that no entry leads to: what only tests import is dead. */
 export function deadFiles(sources: readonly Source[], entries: readonly string[] = productEntries): Finding[] {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { bytesToHex, type Digest } from '../../src/model/digest.js';
 import type { EventBody, PlatformImage, ReferenceSet, StoredEvent } from '../../src/model/events.js';
 import type { Descriptor } from '../../src/model/digest.js';
+import { routeOf } from '../../src/model/route.js';
 
 /** Any SHA-256 digest, branded as the caller's field has it. */
 export function anyDigest<Id extends Digest>(): fc.Arbitrary<Id> {
@@ -158,6 +159,17 @@ function artifactBodies(
 /** Bodies of any kind. */
 export const bodyArbitraries = bodiesOver(anyDigest<never>(), text);
 
+const hex = (length: number): fc.Arbitrary<string> =>
+  fc.uint8Array({ minLength: length / 2, maxLength: length / 2 }).map(bytesToHex);
+
+/** Of W3C Trace Context, or anything. */
+const traceparent = orAbsent(
+  fc.oneof(
+    text,
+    fc.tuple(hex(2), hex(32), hex(16), hex(2)).map((parts) => parts.join('-')),
+  ),
+);
+
 const envelope = fc
   .record({
     first: fc.integer({ min: 1, max: 2 ** 50 }),
@@ -168,9 +180,14 @@ const envelope = fc
     actor: text,
     reason: orAbsent(text),
     requestId: orAbsent(text),
+    // As often absent: it decides the format of the record.
+    route: fc.option(fc.record({ via: orAbsent(text), address: orAbsent(text), agent: orAbsent(text), traceparent }), {
+      freq: 2,
+    }),
   })
-  .map(({ first, before, after, clock, ...rest }) => ({
+  .map(({ first, before, after, clock, route, ...rest }) => ({
     ...rest,
+    ...(route === null ? {} : routeOf(route)),
     // Absent and not undefined, as in a decoded event.
     ...(clock === null || clock >= rest.time ? {} : { clock }),
     seq: first + before,

@@ -9,6 +9,7 @@ import { LocalEventStore } from '../../src/store/local-event-store.js';
 import { CheckpointKeeper } from '../../src/store/open/checkpoint-keeper.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import { newSidecar } from '../../src/store/open/sidecar.js';
+import { Uploads } from '../../src/store/registry/local-uploads.js';
 import { Snapshotter } from '../../src/store/snapshots/snapshotter.js';
 import { SnapshotFolder } from '../../src/store/snapshots/snapshot-folder.js';
 import type { EventStore } from '../../src/store/event-store.js';
@@ -56,6 +57,16 @@ export async function openFailingStore(t: ExecutionContext, now: () => number = 
   const onNotice = (notice: string): void => void notices.push(notice);
   const snapshots = new SnapshotFolder({ directory, storeId: sidecar.storeId, log, onNotice });
   const viewSet = createViews();
+  const uploads = new Uploads({
+    directory,
+    blobs,
+    readOnly: false,
+    now,
+    onNotice,
+    blobSize: () => undefined,
+    content: () => undefined,
+    erasedAt: () => undefined,
+  });
   const context = new StoreContext({
     directory,
     sidecar,
@@ -66,6 +77,7 @@ export async function openFailingStore(t: ExecutionContext, now: () => number = 
     checkpoints: new CheckpointKeeper({ directory, origin: sidecar.origin, log, signer: undefined, onNotice }),
     viewSet,
     blobs,
+    forgetUploads: (digests) => uploads.forget(digests),
     layerPlace: 'own',
     heldLayers: undefined,
     policy: { os: undefined, needsLayers: true },
@@ -74,7 +86,7 @@ export async function openFailingStore(t: ExecutionContext, now: () => number = 
     now,
     onClosed: () => undefined,
   });
-  const store = new LocalEventStore(context);
+  const store = new LocalEventStore(context, uploads);
   t.teardown(async () => {
     await store.close();
     databases.verify();

@@ -1,14 +1,20 @@
 import { once } from 'node:events';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { isStoreError, StoreError } from '../../errors.js';
-import { HOST_CONNECT_TIMEOUT_MS, MAX_ANSWER_BYTES } from '../../limits.js';
+import { MAX_SOCKET_PATH_BYTES } from '../../limits.js';
+import type { ConnectablePath } from '../../server/service/socket.js';
 import { COMMAND_PATH, COMMAND_PROTOCOL } from '../../server/command/frames.js';
 import type { CliIo } from '../output.js';
 import { nonEmpty } from '../settings.js';
-import { version } from '../version.js';
+import { version } from '../../store/version.js';
 import type { Target } from './target.js';
 
 /* The upgrade is written here: node:http takes longer to load than all else that a client needs. */
+
+/** Milliseconds for a connection to another machine. */
+const HOST_CONNECT_TIMEOUT_MS = 10_000;
+/** Head of an answer, and the error in it. */
+const MAX_ANSWER_BYTES = 64 * 1024;
 
 /** A connection on which frames go both ways. */
 export interface Connection {
@@ -72,7 +78,8 @@ async function open(target: Target, signal: AbortSignal): Promise<Socket> {
       socket = secure;
       await once(secure, 'secureConnect', { signal: timeout });
     } else {
-      socket = at.kind === 'unix' ? connectSocket(at.path) : connectSocket(at.port, at.hostname);
+      await using place = at.kind === 'unix' ? await placeOf(at.path) : undefined;
+      socket = at.kind === 'unix' ? connectSocket(place?.path ?? at.path) : connectSocket(at.port, at.hostname);
       await once(socket, 'connect', { signal: timeout });
     }
   } catch (error) {
@@ -82,6 +89,13 @@ async function open(target: Target, signal: AbortSignal): Promise<Socket> {
   }
   socket.on('error', () => undefined);
   return socket;
+}
+
+/** Most paths fit into the address of a socket; the code for others is not loaded then. */
+async function placeOf(path: string): Promise<ConnectablePath | undefined> {
+  if (Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES) return undefined;
+  const { connectablePath } = await import('../../server/service/socket.js');
+  return connectablePath(path);
 }
 
 function requestText({ at }: Target, authorization: string | undefined): string {

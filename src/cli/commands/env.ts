@@ -5,23 +5,27 @@ import type { Grammar } from '../command.js';
 import { configOrigins } from '../config-file.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { systemTimeZone } from '../../model/time-zone.js';
+import { option } from '../option-values.js';
 import { pagerCommand } from '../pager.js';
 import { printable } from '../render/text.js';
 import { type Column, tableLines } from '../render/table.js';
-import { configPath, nonEmpty, settings, utcOf } from '../settings.js';
+import { configPath, nonEmpty, serveVariable, settings, utcOf } from '../settings.js';
 
 /** `imagelog env`: lists every setting, its value and where it comes from. */
 export const envGrammar: Grammar = (_, command) => ({
   about:
     `An option goes before a variable, a variable before the configuration file, and that before the default. The file ` +
-    `has lines of KEY = VALUE; the keys are ${settings.map(({ key }) => key).join(', ')}. It is ` +
-    '$XDG_CONFIG_HOME/imagelog/config, else ~/.config/imagelog/config.',
+    `has lines of KEY = VALUE; the keys are ${settings.map(({ key }) => key).join(', ')}, and those of serve. It is ` +
+    '$IMAGELOG_CONFIG, else $XDG_CONFIG_HOME/imagelog/config, else ~/.config/imagelog/config. Of the settings of serve ' +
+    'those are listed that are set; all of them with --serve.',
   examples: [
     ['imagelog env', 'show which store is meant, who writes to it, and why'],
     ['imagelog env --json | jq \'select(.name == "store").value\'', 'take one value'],
   ],
-  action: async (context: CommandContext) => {
-    const rows = await rowsOf(context, command);
+  options: [option('--serve', 'the settings of `imagelog serve`')],
+  action: async (context: CommandContext, { serve = false }: { readonly serve?: boolean }) => {
+    const ofServe = await serveRows(context, { all: serve });
+    const rows = serve ? ofServe : [...(await rowsOf(context, command)), ...ofServe];
     if (context.json) for (const row of rows) await writeJson(context, row);
     else await table(context, rows);
   },
@@ -56,7 +60,7 @@ async function rowsOf(context: CommandContext, command: Command): Promise<Row[]>
     ]),
     row('utc', utcOf(env) || isTyped(command, 'utc') ? 'yes' : 'no', '--utc', ['IMAGELOG_UTC']),
     row('time zone', io.timeZone ?? systemTimeZone(), undefined, [], ['TZ']),
-    row('config file', configPath(env) ?? null, undefined, [], ['XDG_CONFIG_HOME', 'HOME']),
+    row('config file', configPath(env) ?? null, undefined, [], ['IMAGELOG_CONFIG', 'XDG_CONFIG_HOME', 'HOME']),
     row('code cache', cacheFolder(env), undefined, [], ['XDG_CACHE_HOME', 'HOME']),
     row('stack traces', env['IMAGELOG_DEBUG'] ? 'yes' : 'no', undefined, ['IMAGELOG_DEBUG']),
   ];
@@ -67,6 +71,17 @@ function hostOf({ io: { env } }: CommandContext, command: Command): string | nul
   const levels = [command, ...(command.parent === null ? [] : [command.parent])];
   const typed = levels.map((level) => level.opts<{ readonly host?: string | false }>().host).find((each) => each !== undefined);
   return typed === false ? null : (typed ?? nonEmpty(env['IMAGELOG_HOST']) ?? null);
+}
+
+async function serveRows({ io: { env } }: CommandContext, { all }: { readonly all: boolean }): Promise<Row[]> {
+  const { madeSettings } = await loadCode('of the settings of serve', import('../serve-settings.js'));
+  return [...madeSettings(env, {}).values()].flatMap(({ setting: { name }, values, source }) => {
+    if (source === undefined && !all) return [];
+    const from = source === undefined ? 'default' : source.startsWith('$') ? 'variable' : 'file';
+    const setBy = [`--${name}`, `$${serveVariable(name)}`, `serve.${name} =`];
+    const value = values.length === 0 ? null : values.join(' ');
+    return [{ name: `serve.${name}`, value, from, source: source ?? null, setBy }];
+  });
 }
 
 type RowMaker = (

@@ -1,22 +1,17 @@
 import { basename } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import { StoreError } from '../../errors.js';
-import type { Digest } from '../../model/digest.js';
-import { formatPlatform } from '../../model/platform.js';
-import { familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
-import type { LoadedReference, LoadOptions, LoadResult } from '../../store/store.js';
+import type { LoadOptions, LoadResult } from '../../store/store.js';
 import type { Grammar } from '../command.js';
-import { type CommandContext, writeJson } from '../context.js';
+import type { CommandContext } from '../context.js';
 import { UsageError } from '../exit-codes.js';
-import { noticeLine } from '../failure.js';
-import { pointedText } from '../events.js';
 import { withOwnHint } from '../hints.js';
 import { openFor } from '../open-for.js';
 import { option, platformNames, referenceName, repositoryName } from '../option-values.js';
-import { pad, widest } from '../render/display-width.js';
 import { Pace, progressBar } from '../render/progress.js';
-import { countText, NONE, printable, shortId, sizeText } from '../render/text.js';
+import { printable, sizeText } from '../render/text.js';
+import { tellLoaded } from '../load-result.js';
 
 interface LoadFlags {
   readonly platform?: readonly string[];
@@ -80,7 +75,8 @@ async function load(context: CommandContext, files: readonly string[], flags: Lo
   const pace = new Pace(context.io);
   for (const source of sources) {
     const result = await loadOne(context, { store, pace }, source, flags);
-    await tell(context, store, source, result);
+    const facts = { file: source === STDIN ? null : source };
+    await tellLoaded(context, store, { name: nameOf(source), what: `${result.format} archive`, facts, result });
     const isEmpty = result.images.length + result.artifacts.length === 0;
     if (isEmpty && flags.allowEmpty !== true) throw nothingLoaded(nameOf(source));
   }
@@ -125,90 +121,6 @@ async function loadOne(
   } finally {
     progress.end();
   }
-}
-
-async function tell(context: CommandContext, store: EventStore, source: string, result: LoadResult): Promise<void> {
-  const { out, err, errColors, json, quiet } = context;
-  for (const notice of result.notices) await err.line(noticeLine(notice, errColors));
-  if (json) {
-    await writeJson(context, { file: source === STDIN ? null : source, ...result });
-  } else if (quiet) {
-    for (const { id } of result.images) await out.line(id);
-  } else {
-    for (const line of resultLines(context, store, source, result)) await out.line(line);
-  }
-}
-
-/** What an archive holds beside the targets of its names. */
-interface LoadedOther {
-  readonly name: string;
-  readonly created: boolean;
-  readonly text: string;
-}
-
-function resultLines({ colors }: CommandContext, store: EventStore, source: string, result: LoadResult): string[] {
-  const { images, references, artifacts, layersAdded, format } = result;
-  const others = [...otherImages(store, result), ...unnamedArtifacts(store, result)];
-  const created = images.filter((image) => image.created).length;
-  const addedArtifacts = artifacts.filter((artifact) => artifact.created).length;
-  const counts = [
-    `${countText(images.length, 'image')} (${created} new)`,
-    `${countText(layersAdded, 'new layer')}`,
-    ...(artifacts.length === 0 ? [] : [`${countText(artifacts.length, 'artifact')} (${addedArtifacts} new)`]),
-  ];
-  const names = references.map(({ reference }) => printable(familiarReference(reference)));
-  const width = widest([...names, ...others.map(({ name }) => name)]);
-  return [
-    `${colors.bold(printable(nameOf(source)))}: ${format} archive, ${counts.join(', ')}`,
-    ...references.map((reference, at) => `  ${referenceLine(reference, pad(names[at] ?? '', width), colors)}`),
-    ...others.map((other) => `  ${otherLine(other, width, colors)}`),
-  ];
-}
-
-function referenceLine(
-  { image, previous, artifact, previousArtifact }: LoadedReference,
-  name: string,
-  colors: CommandContext['colors'],
-): string {
-  const id = colors.yellow(pointedText(image, artifact));
-  if (previous === undefined && previousArtifact === undefined) return `${colors.green('loaded')}  ${name}  ${id}`;
-  return `${colors.magenta('moved ')}  ${name}  ${id}, was ${colors.yellow(pointedText(previous, previousArtifact))}`;
-}
-
-// Images of further platforms share the first one's reference; those of unnamed archives may have one
-// of an earlier load.
-function otherImages(store: EventStore, { images, references }: LoadResult): LoadedOther[] {
-  const first = new Set(references.map(({ image }) => image));
-  const loaded = new Set(references.map(({ reference }) => reference));
-  return images
-    .filter(({ id }) => !first.has(id))
-    .map(({ id, created, platform }) => {
-      const known = store.references(id);
-      const reference = known.find((each) => loaded.has(each)) ?? known[0];
-      const name = reference && printable(`${familiarReference(reference)} ${formatPlatform(platform)}`);
-      return { name: name ?? NONE, created, text: shortId(id) };
-    });
-}
-
-/** Artifacts and indexes that only their digest finds; those in an index or about something are not listed. */
-function unnamedArtifacts(store: EventStore, { artifacts }: LoadResult): LoadedOther[] {
-  if (artifacts.length === 0) return [];
-  const held = new Set(store.referenceEntries().map(({ target }) => target?.digest));
-  const indexes = new Set<Digest>();
-  for (const { artifact, contains } of store.artifacts()) {
-    if (contains.length > 0) indexes.add(artifact.digest);
-    for (const { digest } of contains) held.add(digest);
-  }
-  return artifacts
-    .filter(({ digest, subject }) => !held.has(digest) && subject === undefined)
-    .map(({ digest, created }) => {
-      return { name: NONE, created, text: `${indexes.has(digest) ? 'index' : 'artifact'} ${shortId(digest)}` };
-    });
-}
-
-function otherLine({ created, name, text }: LoadedOther, width: number, colors: CommandContext['colors']): string {
-  const verb = created ? colors.green('loaded') : colors.dim('known ');
-  return `${verb}  ${colors.dim(pad(name, width))}  ${colors.yellow(text)}`;
 }
 
 function nameOf(source: string): string {

@@ -126,6 +126,14 @@ const CSV_COLUMNS = [
   'previousTarget',
   'target',
   'platforms',
+  'via',
+  'address',
+  'agent',
+  'traceparent',
+  'removedVia',
+  'removedAddress',
+  'removedAgent',
+  'removedTraceparent',
 ] as const;
 
 function intervalRow(interval: ReferenceInterval): string {
@@ -140,8 +148,10 @@ function intervalRow(interval: ReferenceInterval): string {
 }
 
 function intervalObject(interval: ReferenceInterval): Readonly<Record<string, unknown>> {
-  const { reference, image, previous, previousTarget, target, platforms, from, until, seq, untilSeq } = interval;
-  const { actor, reason, requestId, removedBy, removedReason, removedRequestId } = interval;
+  const { reference, image, previous, previousTarget, target, platforms, from, until, seq, untilSeq, ...made } =
+    interval;
+  // Routes are left out where they are not set, as in the events.
+  const { actor, reason, requestId, removedBy, removedReason, removedRequestId, ...routes } = made;
   return {
     reference,
     image: image ?? null,
@@ -159,5 +169,6 @@ function intervalObject(interval: ReferenceInterval): Readonly<Record<string, un
     removedBy: removedBy ?? null,
     removedReason: removedReason ?? null,
     removedRequestId: removedRequestId ?? null,
+    ...routes,
   };
 }

@@ -1,9 +1,9 @@
 import { StoreError } from '../../errors.js';
-import { FORMAT_VERSION, parseSidecar, readSidecarBytes, SIDECAR_FILE } from '../../store/open/sidecar.js';
+import { NEWEST_VERSION, parseSidecar, readSidecarBytes, SIDECAR_FILE } from '../../store/open/sidecar.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { printable } from '../render/text.js';
-import { version } from '../version.js';
+import { version } from '../../store/version.js';
 
 /** `imagelog version`: versions of the program, of Node and of the store, which it does not open. */
 export const versionGrammar: Grammar = () => ({
@@ -21,12 +21,12 @@ async function showVersion(context: CommandContext): Promise<void> {
   if (quiet && !json) return await out.line(version());
   const store = await storeFacts(directory);
   if (json) {
-    return await writeJson(context, { version: version(), node: process.version, storeFormat: FORMAT_VERSION, store });
+    return await writeJson(context, { version: version(), node: process.version, storeFormat: NEWEST_VERSION, store });
   }
   for (const [name, value] of [
     ['imagelog', version()],
     ['node', process.version],
-    ['format', `${FORMAT_VERSION}, and reads all before it`],
+    ['format', `${NEWEST_VERSION}, and reads all before it`],
     ['store', `${printable(directory)} (${stateText(store)})`],
   ] as const) {
     await out.line(`${name.padEnd(8)}  ${value}`);

@@ -29,8 +29,11 @@ const ELSEWHERE: Readonly<Partial<Record<(typeof OWN)[number], string>>> = {
   size: 'diffSize',
 };
 
+/** Columns that came later, after all others. */
+const ROUTE = ['via', 'address', 'agent', 'traceparent'] as const;
+
 /** Header of the log as CSV. */
-export const EVENT_CSV_HEAD = csvRow([...COMMON, ...OWN, 'names', 'clock', 'what']);
+export const EVENT_CSV_HEAD = csvRow([...COMMON, ...OWN, 'names', 'clock', 'what', ...ROUTE]);
 
 interface EventCsvParts {
   /** The event as in JSON: its times are RFC 3339 in UTC. */
@@ -46,7 +49,9 @@ export function eventCsvRow({ seq, transaction, type, ...event }: StoredEvent, p
   const { actor, reason, requestId } = event;
   const own = OWN.map((name) => cellOf(json[ELSEWHERE[name] ?? name] ?? json[name]));
   const common = [seq, cellOf(json['time']), transaction.first, type, actor, reason, requestId];
-  return csvRow([...common, ...own, names.length === 0 ? undefined : names.join(' '), cellOf(json['clock']), what]);
+  const called = names.length === 0 ? undefined : names.join(' ');
+  const route = ROUTE.map((name) => event[name]);
+  return csvRow([...common, ...own, called, cellOf(json['clock']), what, ...route]);
 }
 
 function cellOf(value: unknown): string | number | undefined {

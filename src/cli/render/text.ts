@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import type { Digest } from '../../model/digest.js';
+import type { Envelope } from '../../model/events.js';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../model/time-zone.js';
 import { replaceUnseen } from '../../model/unseen.js';
 import type { OutputStream } from '../output.js';
@@ -8,6 +9,12 @@ import { nonEmpty } from '../settings.js';
 /** Escapes (`\u001b`) what a terminal obeys or hides; required for archive and log text. */
 export function printable(text: string): string {
   return replaceUnseen(text, escaped);
+}
+
+/** Returns from where and how a write came, escaped: `via registry from 192.0.2.7`; empty for none. */
+export function routeText({ via = '', address = '' }: Pick<Envelope, 'via' | 'address'>): string {
+  const parts = [via === '' ? '' : `via ${printable(via)}`, address === '' ? '' : `from ${printable(address)}`];
+  return parts.filter((part) => part !== '').join(' ');
 }
 
 /** Escapes like JSON: two escapes for characters beyond U+FFFF. */

@@ -3,7 +3,7 @@ import { pointedText } from '../events.js';
 import type { SummaryFormat } from '../../model/event-facts.js';
 import type { ReferencePeriod } from '../query.js';
 import { displayWidth, pad, truncate } from './display-width.js';
-import { type Colors, durationText, type Paint, printable } from './text.js';
+import { type Colors, durationText, type Paint, printable, routeText } from './text.js';
 import { familiarReference } from '../../model/reference.js';
 import { type Column, tableLines } from './table.js';
 import { timeColumn, zonedMinuteText, zonedText } from './times.js';
@@ -188,7 +188,8 @@ function headLines(name: string, periods: readonly ReferencePeriod[], drawing: D
   const lasts = `, for ${durationText(Math.max(0, end - last.from))}`;
   const shown = truncate(name, Math.max(1, width - displayWidth(stands + lasts)));
   const why = whyText(last);
-  const since = `${pointOf(last) === undefined ? 'removed' : 'since'} ${zoned(last.from)}, by ${printable(last.actor)}${why === '' ? '' : ':'}`;
+  const colon = last.reason === undefined && last.requestId === undefined ? '' : ':';
+  const since = `${pointOf(last) === undefined ? 'removed' : 'since'} ${zoned(last.from)}, by ${printable(last.actor)}${colon}`;
   const lines = [
     colors.bold(shown) + look.paint(stands) + lasts,
     ...(why === '' || displayWidth(`${since} ${why}`) <= width ? [`${since} ${why}`.trimEnd()] : [since, why]),
@@ -245,11 +246,17 @@ function rowLines(periods: readonly ReferencePeriod[], { colors, width, looks, e
   return tableLines(columns, rows.reverse(), { width, colors });
 }
 
-/** Returns the reason and the request id of a period, escaped; empty without both. */
-export function whyText({ reason, requestId }: Pick<ReferencePeriod, 'reason' | 'requestId'>): string {
+/** Returns reason, request id and route of a period, escaped; empty without any of them. */
+export function whyText({
+  reason,
+  requestId,
+  ...route
+}: Pick<ReferencePeriod, 'reason' | 'requestId' | 'via' | 'address'>): string {
+  const how = routeText(route);
   const parts = [
     ...(reason === undefined ? [] : [`“${printable(reason)}”`]),
     ...(requestId === undefined ? [] : [`(${printable(requestId)})`]),
+    ...(how === '' ? [] : [how]),
   ];
   return parts.join(' ');
 }

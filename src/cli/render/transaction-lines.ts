@@ -3,7 +3,7 @@ import type { StoredEvent } from '../../model/events.js';
 import { displayWidth, pad, truncate } from './display-width.js';
 import { flow, painted, type Phrase } from './flow.js';
 import { localTimeText } from '../../model/time-zone.js';
-import { type Colors, printable } from './text.js';
+import { type Colors, printable, routeText } from './text.js';
 import { timeColumn, zonedMinuteText } from './times.js';
 import { summarizeTransaction, type TransactionTally } from './transaction-summary.js';
 
@@ -118,9 +118,9 @@ function sentence(tally: TransactionTally, { colors, show }: Pick<LogDrawing, 'c
   ];
 }
 
-/** When the clock was behind, why, and the request: what stands after what was done. */
+/** When the clock was behind, why, the request, and from where: what stands after what was done. */
 export function circumstances(
-  { clock, reason, requestId }: StoredEvent,
+  { clock, reason, requestId, ...event }: StoredEvent,
   { colors, timeZone }: Pick<LogDrawing, 'colors' | 'timeZone'>,
 ): Phrase[] {
   const phrases: Phrase[] = [];
@@ -128,6 +128,8 @@ export function circumstances(
     phrases.push({ text: `clock ${localTimeText(clock, timeZone)}`, gap: GAP, paint: colors.yellow });
   if (reason !== undefined) phrases.push({ text: `“${printable(reason)}”`, gap: GAP, paint: colors.dim });
   if (requestId !== undefined) phrases.push({ text: `(${printable(requestId)})`, gap: GAP, paint: colors.dim });
+  const route = routeText(event);
+  if (route !== '') phrases.push({ text: route, gap: GAP, paint: colors.dim });
   return phrases;
 }
 

@@ -143,8 +143,12 @@ class ServedClient implements CommandClient {
   originOf(actor: { readonly typed: string | undefined; readonly variable: string | undefined }): WriteOptions {
     this.#actor = actor;
     const { grant } = this.#call;
-    if (grant.mayNameActor) return { actor: actor.typed ?? actor.variable ?? grant.actor ?? this.#start.actor };
-    return { actor: grant.may('admin') ? (actor.typed ?? grant.actor) : grant.actor };
+    const own = grant.mayNameActor
+      ? (actor.typed ?? actor.variable ?? grant.actor ?? this.#start.actor)
+      : ((grant.may('admin') ? actor.typed : undefined) ?? grant.actor);
+    const { agent, traceparent, connection } = this.#call;
+    const address = connection.address === '' ? undefined : connection.address;
+    return { actor: own, via: 'command', address, agent, traceparent };
   }
 
   openPager(): ClientOutput {

@@ -3,10 +3,11 @@ import { setMaxListeners } from 'node:events';
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { COMMAND_IDLE_MS, COMMAND_START_TIMEOUT_MS, MAX_COMMANDS_AT_ONCE } from '../../limits.js';
+import { MAX_ACTOR_BYTES, MAX_AGENT_BYTES, MAX_COMMANDS_AT_ONCE, MAX_TRACEPARENT_BYTES } from '../../limits.js';
 import type { EventStore } from '../../store/event-store.js';
-import type { Action, Connection, Grant } from '../access/access.js';
-import { connectionOfSocket } from '../exchange.js';
+import type { Connection, Grant } from '../access/access.js';
+import { AccessRefusal } from '../access/refusal.js';
+import { connectionOfRequest, fitting, headerText } from '../exchange.js';
 import { answerTo, HttpFailure } from '../failure.js';
 import type { Service } from '../service.js';
 import { COMMAND_PATH, COMMAND_PROTOCOL, type Frame, FrameChannel, fromClient } from './frames.js';
@@ -37,7 +38,10 @@ export class CommandStopped extends Error {
   override readonly name = 'CommandStopped';
 }
 
-const ACTIONS: readonly Action[] = ['read', 'push', 'delete', 'admin'];
+/** Milliseconds within which a client says what it wants, after it connected. */
+const START_TIMEOUT_MS = 10_000;
+/** Milliseconds after which a command is aborted whose client takes none of its output. */
+const IDLE_MS = 3_600_000;
 
 /** Takes connections that ask to run commands, and runs them. */
 export class CommandService {
@@ -76,7 +80,7 @@ export class CommandService {
   }
 
   async #take(request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void> {
-    const { access, signal, store } = this.#service;
+    const { signal, store } = this.#service;
     const runCommand = this.#runCommand;
     if (request.url !== COMMAND_PATH || runCommand === undefined) {
       throw new HttpFailure(404, 'PATH_UNKNOWN', `no such path: ${request.url}`);
@@ -86,17 +90,15 @@ export class CommandService {
       throw new HttpFailure(426, 'UNSUPPORTED', `expected the protocol ${COMMAND_PROTOCOL}`, { headers });
     }
     if (!(socket instanceof Socket)) throw new TypeError('the connection is no socket');
-    const connection = connectionOfSocket(socket);
-    const { authorization, 'user-agent': agent } = request.headers;
-    const grant = await access.authenticate({ authorization, connection });
-    if (!ACTIONS.some((action) => grant.may(action))) throw this.#notAllowed(authorization);
+    const connection = connectionOfRequest(request, this.#service.proxies);
+    const grant = await this.#grantOf(request, connection);
     if (signal.aborted) throw new HttpFailure(503, 'STOPPING', 'the server is stopping');
     if (this.#running.size > MAX_COMMANDS_AT_ONCE) {
       const headers = { 'retry-after': '1' };
       const message = `the server runs ${MAX_COMMANDS_AT_ONCE} commands, which is the most at once`;
       throw new HttpFailure(429, 'TOOMANYREQUESTS', message, { headers });
     }
-    const { 'x-request-id': requestId, traceparent } = request.headers;
+    const { 'user-agent': agent, 'x-request-id': requestId, traceparent } = request.headers;
     socket.setNoDelay(true);
     // A client whose machine is gone ends; one that waits for a person does not.
     socket.setKeepAlive(true, 30_000);
@@ -105,19 +107,37 @@ export class CommandService {
       store,
       grant,
       connection,
-      agent,
-      requestId: textOf(requestId) ?? randomUUID(),
-      traceparent: textOf(traceparent),
+      agent: fitting(agent, MAX_AGENT_BYTES),
+      requestId: fitting(headerText(requestId), MAX_ACTOR_BYTES) ?? randomUUID(),
+      traceparent: fitting(headerText(traceparent), MAX_TRACEPARENT_BYTES),
     });
   }
 
-  #notAllowed(authorization: string | undefined): HttpFailure {
-    const { challenges } = this.#service.access;
-    if (authorization !== undefined || challenges.length === 0) {
-      return new HttpFailure(403, 'DENIED', 'may not run commands');
+  /** Authenticates a client, and reports one that may do nothing. @throws {HttpFailure} as other paths do */
+  async #grantOf(request: IncomingMessage, connection: Connection): Promise<Grant> {
+    const { access, onRefusal } = this.#service;
+    // Each, as other paths: Node's own list drops all but the first.
+    const { rawHeaders } = request;
+    const authorization = rawHeaders.filter((_, at) => rawHeaders[at - 1]?.toLowerCase() === 'authorization' && at % 2 === 1);
+    const report = (status: number, reason: string, user: string | undefined): void =>
+      onRefusal({ time: Date.now(), address: connection.address, path: COMMAND_PATH, status, reason, user });
+    const challenge = access.challenge(`${connection.isEncrypted ? 'https' : 'http'}://${request.headers.host}`);
+    const headers = challenge === undefined ? {} : { 'www-authenticate': challenge };
+    try {
+      const grant = await access.authenticate({ authorization, connection });
+      if (grant.hasRights) return grant;
+      const isAsked = challenge !== undefined && !grant.isLoggedIn;
+      const reason = isAsked ? 'no credentials to run commands' : 'may not run commands';
+      report(isAsked ? 401 : 403, reason, grant.actor);
+      if (isAsked) throw new HttpFailure(401, 'UNAUTHORIZED', 'log in to run commands', { headers });
+      throw new HttpFailure(403, 'DENIED', reason);
+    } catch (error) {
+      if (!(error instanceof AccessRefusal)) throw error;
+      const { status, code, message, reason, user, retryAfterSeconds } = error;
+      report(status, reason, user);
+      const retry = retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) };
+      throw new HttpFailure(status, code, message, { headers: { ...(status === 401 ? headers : {}), ...retry } });
     }
-    const headers = { 'www-authenticate': challenges.join(', ') };
-    return new HttpFailure(401, 'UNAUTHORIZED', 'log in to run commands', { headers });
   }
 
   async #run(
@@ -154,7 +174,7 @@ async function firstFrame(
   closing: AbortSignal,
 ): Promise<Frame | undefined> {
   const leave = (): void => void socket.destroy();
-  const timer = setTimeout(leave, COMMAND_START_TIMEOUT_MS);
+  const timer = setTimeout(leave, START_TIMEOUT_MS);
   closing.addEventListener('abort', leave);
   try {
     const { value } = await frames.next();
@@ -167,7 +187,7 @@ async function firstFrame(
   }
 }
 
-/** Aborts a command whose client takes none of its output for COMMAND_IDLE_MS. */
+/** Aborts a command whose client takes none of its output for IDLE_MS. */
 class IdleWatch {
   readonly #controller = new AbortController();
   readonly #timer: NodeJS.Timeout;
@@ -180,11 +200,11 @@ class IdleWatch {
       const written = socket.bytesWritten - socket.writableLength;
       if (written !== this.#written || !socket.writableNeedDrain) this.#sinceMs = Date.now();
       this.#written = written;
-      if (Date.now() - this.#sinceMs < COMMAND_IDLE_MS) return;
+      if (Date.now() - this.#sinceMs < IDLE_MS) return;
       this.#controller.abort(new CommandStopped('nothing of the output was read for too long'));
       socket.destroy();
     };
-    this.#timer = setInterval(look, COMMAND_IDLE_MS / 10).unref();
+    this.#timer = setInterval(look, IDLE_MS / 10).unref();
   }
 
   get signal(): AbortSignal {
@@ -194,10 +214,6 @@ class IdleWatch {
   end(): void {
     clearInterval(this.#timer);
   }
-}
-
-function textOf(header: string | readonly string[] | undefined): string | undefined {
-  return typeof header === 'string' ? header : header?.[0];
 }
 
 /** Answers as other paths do, then ends the connection. */

@@ -1,13 +1,88 @@
-import { Hono } from 'hono';
-import { requireAction, type ServerEnv } from '../exchange.js';
+import { type Context, Hono } from 'hono';
+import type { RegistryReads } from '../../store/registry-store.js';
+import type { Action } from '../access/access.js';
+import { requireAction, requireCredentials, type ServerEnv } from '../exchange.js';
+import { HttpFailure } from '../failure.js';
 import type { Service } from '../service.js';
+import { deleteBlob, getBlob } from './blobs.js';
+import { asRegistryFailure } from './failures.js';
+import { getCatalog, getReferrers, getTags } from './lists.js';
+import { deleteManifest, getManifest, putManifest } from './manifests.js';
+import { type Endpoint, parsePath, type RegistryPath } from './paths.js';
+import { cancelUpload, finishUpload, patchUpload, startUpload, uploadStatus } from './uploads.js';
 
-/** The registry: OCI Distribution 1.1 below `/v2/`. */
+/** A request to the registry. */
+export interface RegistryExchange {
+  readonly c: Context<ServerEnv>;
+  readonly service: Service;
+  readonly path: RegistryPath;
+  /** The repositories of the moment that the path names. */
+  readonly reads: RegistryReads;
+}
+
+type Handler = (exchange: RegistryExchange) => Promise<Response> | Response;
+
+/** What each endpoint does, and what it needs. HEAD is GET without a body. */
+const handlers: Readonly<Record<Endpoint, Readonly<Partial<Record<string, readonly [Action, Handler]>>>>> = {
+  catalog: { GET: ['read', getCatalog] },
+  tags: { GET: ['read', getTags] },
+  referrers: { GET: ['read', getReferrers] },
+  manifest: { GET: ['read', getManifest], PUT: ['push', putManifest], DELETE: ['delete', deleteManifest] },
+  blob: { GET: ['read', getBlob], DELETE: ['delete', deleteBlob] },
+  uploads: { POST: ['push', startUpload] },
+  upload: {
+    GET: ['push', uploadStatus],
+    PATCH: ['push', patchUpload],
+    PUT: ['push', finishUpload],
+    DELETE: ['push', cancelUpload],
+  },
+};
+
+/** Patterns of the endpoints, which metrics count by. */
+const routeOf: Readonly<Record<Endpoint, string>> = {
+  catalog: '/v2/_catalog',
+  tags: '/v2/NAME/tags/list',
+  referrers: '/v2/NAME/referrers/DIGEST',
+  manifest: '/v2/NAME/manifests/REFERENCE',
+  blob: '/v2/NAME/blobs/DIGEST',
+  uploads: '/v2/NAME/blobs/uploads/',
+  upload: '/v2/NAME/blobs/uploads/ID',
+};
+
+/** The registry: OCI Distribution 1.1 below `/v2/`, and its past below `/v2/at/WHEN/`. */
 export function registryRoutes(service: Service): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
-  routes.get('/', (c) => {
-    requireAction(c, service, 'read');
-    return c.json({}, 200, { 'docker-distribution-api-version': 'registry/2.0' });
+  routes.all('/*', async (c) => {
+    try {
+      return await answer(c, service);
+    } catch (error) {
+      throw asRegistryFailure(error);
+    }
   });
   return routes;
+}
+
+async function answer(c: Context<ServerEnv>, service: Service): Promise<Response> {
+  const { url, method } = c.req;
+  // Neither decoded nor resolved: `..` and %2F are no part of a name.
+  const pathname = url.slice(url.indexOf('/v2/', url.indexOf('//') + 2) + '/v2/'.length).replace(/[?#].*$/, '');
+  if (pathname === '') {
+    requireCredentials(c, service);
+    return c.json({}, 200, { 'docker-distribution-api-version': 'registry/2.0' });
+  }
+  const path = parsePath(pathname);
+  if (path === undefined) throw new HttpFailure(404, 'PATH_UNKNOWN', 'the registry has no such path');
+  c.set('route', routeOf[path.endpoint]);
+  const [action, handle] = handlers[path.endpoint][method === 'HEAD' ? 'GET' : method] ?? [];
+  if (action === undefined || handle === undefined) {
+    const allow = Object.keys(handlers[path.endpoint]).join(', ');
+    throw new HttpFailure(405, 'UNSUPPORTED', `cannot ${method} here`, { headers: { allow } });
+  }
+  requireAction(c, service, action, path.endpoint === 'catalog' ? undefined : path.repository);
+  const { registry } = service.store;
+  if (path.at !== undefined && action !== 'read') {
+    throw new HttpFailure(405, 'UNSUPPORTED', 'the past cannot be changed', { headers: { allow: 'GET' } });
+  }
+  const reads = path.at === undefined ? registry : await registry.at(path.at);
+  return handle({ c, service, path, reads });
 }

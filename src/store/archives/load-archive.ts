@@ -9,7 +9,7 @@ import type { Digest, ImageId } from '../../model/digest.js';
 import { canonicalReference, parseRepository } from '../../model/reference.js';
 import { mustBeBoolean, mustBeSignal, mustBeText, platformsOf } from '../argument-types.js';
 import { directorySource } from './load-directory.js';
-import { byteChunks, type KeptBlob, StagedBlob } from '../layers/blob-store.js';
+import { byteChunks, type KeptBlob, StagedBlob, StoredBlob } from '../layers/blob-store.js';
 import { type Command, type Origin, originOf } from '../writer.js';
 import { chainOf } from '../commands/images.js';
 import { decideLoad } from '../commands/load.js';
@@ -152,6 +152,7 @@ async function commit(contents: ArchiveContents, command: LoadCommand, context: 
 function stagedBlobs(contents: ArchiveContents, isNeeded: (digest: Digest) => boolean): KeptBlob[] {
   const byDigest = new Map<Digest, KeptBlob>();
   const add = (file: StagedFile, digest: Digest): void => {
+    if (file instanceof StoredBlob) return;
     byDigest.set(digest, { file: ownFile(file, digest), digest, isNew: !isNeeded(digest) });
   };
   const keep = (staged: StagedLayer | undefined): void => {

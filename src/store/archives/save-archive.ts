@@ -4,12 +4,20 @@ import { pipeline } from 'node:stream/promises';
 import type { ArtifactEntry } from '../../../projections/artifacts.js';
 import type { Views } from '../../../projections/views.js';
 import { StoreError, throwIfAborted } from '../../errors.js';
-import type { ChainId, Digest, ImageId } from '../../model/digest.js';
+import type { ChainId, Descriptor, Digest, ImageId } from '../../model/digest.js';
 import { familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../event-store.js';
-import type { SaveOptions } from '../store.js';
+import type { SavedContents, SavedContentsOptions, SavedTree, SaveOptions } from '../store.js';
 import { parentOf } from '../../../projections/images.js';
-import type { SavedArchive, SavedArtifact, SavedImage, SavedLayer } from '../../archive/saved-documents.js';
+import { OCI_CONFIG } from '../../archive/documents.js';
+import { planDocuments } from '../../archive/plan-archive.js';
+import type {
+  SavedArchive,
+  SavedArtifact,
+  SavedImage,
+  SavedLayer,
+  WrittenDocument,
+} from '../../archive/saved-documents.js';
 import { writeArchive, type WrittenArchive } from '../../archive/write-archive.js';
 import { type NextBuffer, twoBuffers, writeDurably } from '../files/write-durably.js';
 import type { StoreContext } from '../context.js';
@@ -54,12 +62,80 @@ function pinnedArchive(
   const { format = 'docker', onNotice, onProgress, signal } = options;
   if (format !== 'docker' && format !== 'oci') throw new RangeError(`format must be docker or oci: ${String(format)}`);
   throwIfAborted(signal);
+  const saved = savedArchive(names, options, context, nextBuffer);
+  let size = 0;
+  const onBytes = onProgress === undefined ? undefined : (bytes: number) => onProgress(bytes, size);
+  const written = writeArchive(saved, { format, onBytes, onNotice, signal });
+  size = written.size;
+  return { ...written, unpin: pin(written.blobs, context) };
+}
+
+/** Returns what `saveArchive` would write, to be read one by one; its blobs stay pinned. */
+export function savedContents(
+  names: readonly string[],
+  { platform, onNotice }: SavedContentsOptions,
+  context: StoreContext,
+): SavedContents {
+  const saved = savedArchive(names, { platform }, context);
+  const { roots, referrers } = planDocuments(saved, onNotice);
+  const configs = new Map<Digest, Uint8Array>(saved.images.map(({ id, config }) => [id, config]));
+  const toTree = memoized((document: WrittenDocument): SavedTree => {
+    const { descriptor, bytes, blobs, parts, image } = document;
+    const config = image && configs.get(image);
+    const own = image === undefined || config === undefined ? [] : [configOf(image, config)];
+    return { descriptor, bytes, blobs: [...own, ...blobs], parts: parts.map(toTree) };
+  });
+  const trees = { roots: roots.map(toTree), referrers: referrers.map(toTree) };
+  const release = pin(blobsIn([...trees.roots, ...trees.referrers]), context);
+  return { ...trees, open: (digest) => opened(configs.get(digest), digest, saved), release };
+}
+
+function configOf(image: ImageId, config: Uint8Array): Descriptor {
+  return { digest: image, size: config.length, mediaType: OCI_CONFIG };
+}
+
+async function* opened(
+  config: Uint8Array | undefined,
+  digest: Digest,
+  saved: SavedArchive,
+): AsyncGenerator<Uint8Array> {
+  if (config !== undefined) yield config;
+  else yield* saved.openBlob(digest);
+}
+
+/** Indexes may share parts: each is converted once. */
+function memoized<Key extends object, Value>(make: (key: Key) => Value): (key: Key) => Value {
+  const known = new WeakMap<Key, { readonly value: Value }>();
+  return (key) => {
+    const value = known.get(key) ?? { value: make(key) };
+    known.set(key, value);
+    return value.value;
+  };
+}
+
+function blobsIn(trees: readonly SavedTree[]): ReadonlySet<Digest> {
+  const digests = new Set<Digest>();
+  // A set is walked as it grows.
+  const seen = new Set(trees);
+  for (const { blobs, parts } of seen) {
+    for (const { digest } of blobs) digests.add(digest);
+    for (const part of parts) seen.add(part);
+  }
+  return digests;
+}
+
+function savedArchive(
+  names: readonly string[],
+  { platform }: Pick<SaveOptions, 'platform'>,
+  context: StoreContext,
+  nextBuffer?: NextBuffer,
+): SavedArchive {
   const { views, blobs, log } = context;
-  const { images, references, artifacts } = selectForSave(names, options.platform, views, (id) =>
+  const { images, references, artifacts } = selectForSave(names, platform, views, (id) =>
     new StoreReader(context).get(id).platform(),
   );
   const artifact = (digest: Digest): SavedArtifact | undefined => savedArtifact(views.artifacts.byDigest.get(digest));
-  const saved: SavedArchive = {
+  return {
     images: [...images].map((id) => savedImage(id, context)),
     references: [...references.values()],
     artifacts: [...artifacts.values()],
@@ -69,20 +145,15 @@ function pinnedArchive(
     hasBlob: (digest) => views.blobs.byDigest.has(digest),
     openBlob: (digest) => blobs.read(digest, nextBuffer),
   };
-  let size = 0;
-  const onBytes = onProgress === undefined ? undefined : (bytes: number) => onProgress(bytes, size);
-  const written = writeArchive(saved, { format, onBytes, onNotice, signal });
-  size = written.size;
-  return { ...written, unpin: pin(written.blobs, context) };
 }
 
 function savedArtifact(entry: ArtifactEntry | undefined): SavedArtifact | undefined {
   return entry && { ...entry, descriptor: entry.artifact };
 }
 
-function savedImage(id: ImageId, context: StoreContext): SavedImage {
-  const { views } = context;
-  const image = new StoreReader(context).get(id);
+/** Returns an image with all that an archive has of it. */
+export function savedImage(id: ImageId, context: StoreContext, views: Views = context.views): SavedImage {
+  const image = new StoreReader(context, views).get(id);
   const chainId = views.images.get(id)?.chainId;
   return {
     id,

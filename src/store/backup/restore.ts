@@ -7,7 +7,7 @@ import { MAX_SIDECAR_BYTES } from '../../limits.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
 import type { Digest } from '../../model/digest.js';
 import { ioFailure, makeDurableDirectory, syncDirectory, systemCode, writeDurableFile } from '../files/files.js';
-import { FORMAT_VERSION, parseSidecar, SIDECAR_FILE, TILE_FOLDER } from '../open/sidecar.js';
+import { parseSidecar, restoredVersion, SIDECAR_FILE, TILE_FOLDER, writeSidecar } from '../open/sidecar.js';
 import { enclosure, realPathOf, storeNotEmpty } from '../open/vacancy.js';
 import { BackupFolder } from './backup-folder.js';
 import { buildLog, type BuildOptions, changed } from './build-log.js';
@@ -25,7 +25,6 @@ import {
   type RestoreOptions,
   restoreOptionNames,
   type RestoreReport,
-  sidecarText,
 } from './backup-layout.js';
 import {
   type BackupReader,
@@ -49,7 +48,7 @@ async function buildStore(place: string, options: BuildOptions): Promise<Pick<Re
   await writeDurableFile(join(place, CHECKPOINT_PATH), new TextEncoder().encode(checkpoint));
   // The sidecar comes last: without it, a crash's leftovers do not pass for a store.
   const sidecar = parseSidecar(reader.directory, await reader.file(SIDECAR_FILE, MAX_SIDECAR_BYTES));
-  await writeDurableFile(join(place, SIDECAR_FILE), new TextEncoder().encode(sidecarText(sidecar, FORMAT_VERSION)));
+  await writeSidecar(place, { ...sidecar, version: restoredVersion(sidecar.version) });
   return built;
 }
 

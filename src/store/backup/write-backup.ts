@@ -8,7 +8,7 @@ import { equalBytes } from '../../model/bytes.js';
 import { type Digest, digestFromHash } from '../../model/digest.js';
 import type { StoreContext } from '../context.js';
 import { checkLockTimeout, whenUnlocked } from '../open/lock-wait.js';
-import { BACKUP_FORMAT_VERSION, parseSidecar, readSidecarBytes, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
+import { backupVersion, parseSidecar, readSidecarBytes, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
 import { BackupFolder } from './backup-folder.js';
 import {
   type BackupOptions,
@@ -79,8 +79,10 @@ export async function writeBackup(
     const knownSize = await sizeOfFormer(folder, head, context);
     const writer = new BackupWriter(folder, await folder.files(), options);
     // The sidecar comes first: it marks the directory as a backup of this store. Its version keeps
-    // out code that knows no packs, also after a crash beside the first of them.
-    await writer.put(SIDECAR_FILE, new TextEncoder().encode(sidecarText(ownSidecar, BACKUP_FORMAT_VERSION)));
+    // out code that knows no packs or no routes, also after a crash beside the first of them. That of
+    // the store may have risen until its head was fixed.
+    const version = backupVersion((await readOwnSidecar(directory)).version);
+    await writer.put(SIDECAR_FILE, new TextEncoder().encode(sidecarText(ownSidecar, version)));
     await writer.finish();
     await writeData(writer, fixed, { knownSize, context, signal: options.signal });
     throwIfAborted(options.signal);

@@ -144,6 +144,36 @@ export function decideUntag(reference: string, withArtifacts: boolean): Decide<v
   };
 }
 
+/** What `decideRemoveReferences` needs to know of a manifest in a repository. */
+interface RemovedName {
+  /** What the caller named, for errors. */
+  readonly name: string;
+  /** Indexes of the repository that name it. */
+  readonly indexesOf: () => ReadonlySet<Digest> | undefined;
+}
+
+/**
+ * Decides to remove those references that there are. Throws REFERENCE_NOT_FOUND if there is none,
+ * CONTENT_IN_USE if an index would still lead to what they point at.
+ */
+export function decideRemoveReferences(
+  references: () => readonly string[],
+  { name, indexesOf }: RemovedName,
+): Decide<readonly string[]> {
+  return (state) => {
+    const [index] = indexesOf() ?? [];
+    if (index !== undefined) {
+      const data = { reference: name, index };
+      throw new StoreError('CONTENT_IN_USE', `cannot remove ${name}: the index ${index} of its repository names it`, {
+        data,
+      });
+    }
+    const entries = references().flatMap((reference) => state.reference(reference) ?? []);
+    if (entries.length === 0) throw referenceNotFound(name);
+    return { events: entries.map(referenceRemoved), result: entries.map(({ reference }) => reference) };
+  };
+}
+
 /** Creates REFERENCE_NOT_FOUND. */
 export function referenceNotFound(reference: string): StoreError {
   return new StoreError('REFERENCE_NOT_FOUND', `no reference ${reference}`, { data: { reference } });

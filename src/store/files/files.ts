@@ -1,6 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync } from 'node:fs';
-import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  copyFile,
+  type FileHandle,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { StoreError } from '../../errors.js';
 
@@ -119,6 +131,20 @@ export async function isOwnDirectory(path: string): Promise<boolean> {
     ? 'a link; mount another disk there, or link the whole directory above it'
     : 'a file';
   throw new StoreError('IO_FAILED', `cannot use ${path}: expected a directory, found ${what}`, { data: { path } });
+}
+
+/** Codes of a file that can have no second name there: another disk, too many names, no such thing. */
+const UNLINKABLE: readonly string[] = ['EXDEV', 'EMLINK', 'EPERM', 'ENOTSUP', 'ENOSYS'];
+
+/** Makes the durable file `from` appear at `to` too; bytes durable on return, the name not. Throws Node's errors. */
+export async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if (!UNLINKABLE.includes(systemCode(error))) throw error;
+    await copyFile(from, to, constants.COPYFILE_EXCL);
+    await syncFile(to);
+  }
 }
 
 /** Removes what is at `path`, durable on return; a no-op when nothing is there. */

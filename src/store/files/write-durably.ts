@@ -64,7 +64,7 @@ export async function writeWhole(file: FileHandle, chunk: Uint8Array): Promise<v
 }
 
 /** Syncs a file beside the writes to it, one sync at a time. */
-class RunningSync {
+export class RunningSync {
   readonly #file: FileHandle;
   #unsyncedBytes = 0;
   #running: Promise<void> | undefined;
@@ -88,10 +88,15 @@ class RunningSync {
 
   /** Makes everything written durable. */
   async finish(): Promise<void> {
-    await this.#running;
-    // The system reports lost bytes only once: the sync below would succeed.
-    this.#throwFailure();
+    // Else the sync below would succeed.
+    await this.pause();
     await this.#file.sync();
+  }
+
+  /** Waits for a running sync. Throws its failure: the system reports lost bytes only once. */
+  async pause(): Promise<void> {
+    await this.#running;
+    this.#throwFailure();
   }
 
   /** Resolves when no sync is running. */

@@ -35,6 +35,8 @@ export interface EventFilter {
   readonly requestId?: string | readonly string[] | undefined;
   /** A text in the reason, in any case of letters. Not in the index. */
   readonly reasonIncludes?: string | readonly string[] | undefined;
+  /** What the write came through: `registry`. Not in the index. */
+  readonly via?: string | readonly string[] | undefined;
   /**
    * First and last time, inclusive: milliseconds since the epoch, a Date, or a text as of `When`, in
    * UTC and by the store's clock at the call (`2h`, `yesterday 09:00`, `2026-01-31`). Of a text
@@ -52,6 +54,7 @@ export const filterNames: OptionNames<EventFilter> = {
   actor: true,
   requestId: true,
   reasonIncludes: true,
+  via: true,
   since: true,
   until: true,
 };
@@ -200,6 +203,7 @@ export function compileFilter(
   const chains = wanted('chainId', filter.chainId, (chain) => parseDigest(chain) as ChainId);
   const requests = wanted('requestId', filter.requestId, (requestId) => requestId);
   const texts = wanted('reasonIncludes', filter.reasonIncludes, (text) => text.toLowerCase());
+  const ways = wanted('via', filter.via, (via) => via);
   checkTimes(since, until);
   checkTypes(types, { image: images, reference: references, chainId: chains });
   const tests: ((event: StoredEvent) => boolean)[] = [];
@@ -209,6 +213,7 @@ export function compileFilter(
   if (actors !== undefined) tests.push((event) => actors.has(event.actor));
   if (requests !== undefined) tests.push(({ requestId }) => requestId !== undefined && requests.has(requestId));
   if (texts !== undefined) tests.push(({ reason }) => reason !== undefined && hasAny(reason.toLowerCase(), texts));
+  if (ways !== undefined) tests.push(({ via }) => via !== undefined && ways.has(via));
   if (references !== undefined) tests.push((event) => factsOf(event).references(event).some(references.matches));
   if (images !== undefined) tests.push((event) => subjectsOf(event).images.some((image) => images.has(image)));
   if (chains !== undefined) tests.push((event) => subjectsOf(event).chains.some((chain) => chains.has(chain)));

@@ -2,10 +2,12 @@ import { createReadStream, lstatSync } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
 import { type Digest, digestHex, isDigest } from '../../model/digest.js';
 import {
   inSystem,
   ioFailure,
+  linkOrCopy,
   makeDurableDirectory,
   Mutex,
   NotAFile,
@@ -71,22 +73,26 @@ type OnStaged = (file: StagedBlob, digest: Digest) => Promise<void>;
 
 /**
  * A file below `blobs/staging/` that is being written, or waits to be kept or discarded; or bytes
- * that become such a file when they are kept.
+ * that become such a file when they are kept; or a file lent from elsewhere, which stays there.
  */
 export class StagedBlob {
   readonly path: string;
   readonly #onStaged: OnStaged;
   readonly #held: Uint8Array | undefined;
+  /** Whether the file is another's, who removes it. */
+  readonly isLent: boolean;
   #handle: FileHandle | undefined;
   #synced: Promise<void> | undefined;
   #isHere: boolean;
 
-  private constructor(path: string, content: FileHandle | Uint8Array, onStaged: OnStaged) {
+  private constructor(path: string, content: FileHandle | Uint8Array | 'lent', onStaged: OnStaged) {
     this.path = path;
     this.#onStaged = onStaged;
+    this.isLent = content === 'lent';
     this.#held = content instanceof Uint8Array ? content : undefined;
-    this.#handle = content instanceof Uint8Array ? undefined : content;
-    this.#isHere = this.#held === undefined;
+    this.#handle = content instanceof Uint8Array || content === 'lent' ? undefined : content;
+    this.#isHere = this.#handle !== undefined;
+    this.#synced = content === 'lent' ? Promise.resolve() : undefined;
   }
 
   /** Creates an empty file. */
@@ -97,6 +103,11 @@ export class StagedBlob {
   /** Holds `bytes`, which must not change, without a file yet. */
   static hold(path: string, bytes: Uint8Array): StagedBlob {
     return new StagedBlob(path, bytes, async () => undefined);
+  }
+
+  /** Lends a durable file, which is kept under a second name and never discarded. */
+  static lend(path: string): StagedBlob {
+    return new StagedBlob(path, 'lent', async () => undefined);
   }
 
   /** Appends `chunk`; resolves when the system has it. */
@@ -137,9 +148,20 @@ export class StagedBlob {
     await writeNewFile(this.path, bytes);
   }
 
-  /** Records that the file was renamed and is no longer this object's to remove. */
-  moved(): void {
-    this.#isHere = false;
+  /** Makes it the file at `path`, replacing what is there. `temporary` is a path beside that. */
+  async moveTo(path: string, temporary: string): Promise<void> {
+    if (!this.isLent) {
+      await rename(this.path, path);
+      this.#isHere = false;
+      return;
+    }
+    try {
+      await linkOrCopy(this.path, temporary);
+      await rename(temporary, path);
+    } finally {
+      // The rename of one name of a file to another leaves both.
+      await rm(temporary, { force: true });
+    }
   }
 
   /** Removes the file, unless kept or discarded already. Failures are left for the next sweep. */
@@ -158,6 +180,26 @@ export class StagedBlob {
     const handle = this.#handle;
     this.#handle = undefined;
     await inSystem(STAGE, async () => handle?.close());
+  }
+}
+
+/** A blob that the store has already, where a file that is being staged is expected. */
+export class StoredBlob {
+  readonly #blobs: BlobStore;
+  readonly #digest: Digest;
+
+  constructor(blobs: BlobStore, digest: Digest) {
+    this.#blobs = blobs;
+    this.#digest = digest;
+  }
+
+  read(): AsyncIterable<Uint8Array> {
+    return this.#blobs.read(this.#digest);
+  }
+
+  /** Keeps the blob: its events decide over it. */
+  async discard(): Promise<void> {
+    await Promise.resolve();
   }
 }
 
@@ -287,6 +329,20 @@ export class BlobStore {
     }
   }
 
+  /** Streams a blob, or the bytes of it from `first` to `last`, as `read` does. */
+  stream(digest: Digest, range?: { readonly first: number; readonly last: number }): Readable {
+    const open = async function* (path: string): AsyncGenerator<Uint8Array> {
+      try {
+        const file = await openRegularFile(path);
+        const part = range === undefined ? {} : { start: range.first, end: range.last };
+        yield* file.createReadStream({ highWaterMark: READ_CHUNK_BYTES, ...part });
+      } catch (error) {
+        throw readFailure(digest, error);
+      }
+    };
+    return Readable.from(open(this.#path(digest)), { objectMode: false, highWaterMark: READ_CHUNK_BYTES });
+  }
+
   /** Keeps `digest` from being removed until `unpin`. */
   pin(digest: Digest): void {
     for (const look of this.#looks) if (look.digest === digest) look.isInFlight = true;
@@ -301,6 +357,19 @@ export class BlobStore {
     } catch (error) {
       throw ioFailure(`look for the blob ${digest}`, error);
     }
+  }
+
+  /**
+   * Gives the blob a second name, which stays when the blob is removed. Resolves with false when its
+   * file is missing or a link.
+   */
+  async linkTo(digest: Digest, path: string): Promise<boolean> {
+    if (this.size(digest) === undefined) return false;
+    const linked = async (): Promise<true> => {
+      await linkOrCopy(this.#path(digest), path);
+      return true;
+    };
+    return (await unless(['ENOENT'], `link the blob ${digest}`, linked)) ?? false;
   }
 
   unpin(digest: Digest): void {
@@ -393,12 +462,11 @@ export class BlobStore {
   }
 
   async #keepOne({ file, digest, isNew = false }: KeptBlob): Promise<void> {
-    // A file of another size is a damaged blob: replace it.
-    const there = isNew ? undefined : await sizeOf(KEEP, this.#path(digest));
+    // A file of another size is a damaged blob: replace it. Two loads may have the same lent file.
+    const there = isNew && !file.isLent ? undefined : await sizeOf(KEEP, this.#path(digest));
     if (there !== undefined && there === (await file.size())) return file.discard();
     await file.sync();
-    await rename(file.path, this.#path(digest));
-    file.moved();
+    await file.moveTo(this.#path(digest), this.#newPath());
   }
 
   #checkOpen(): void {

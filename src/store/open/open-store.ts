@@ -28,7 +28,6 @@ import {
   syncFiles,
   systemCode,
   temporaryPath,
-  writeDurableFile,
 } from '../files/files.js';
 import { type DatabaseFiles, databaseFiles } from './database-files.js';
 import { defaultActor } from './default-actor.js';
@@ -54,7 +53,16 @@ import { requiredOs } from '../docker-backend.js';
 import { isHalfRebuilt, logFolders, removeLogCopies } from '../files/log-folders.js';
 import { openDatabase } from './open-database.js';
 import { openDatabaseReadOnly } from './read-only-database.js';
-import { FORMAT_VERSION, formatSidecar, newSidecar, readSidecar, type Sidecar, SIDECAR_FILE } from './sidecar.js';
+import { Uploads } from '../registry/local-uploads.js';
+import {
+  newSidecar,
+  readSidecar,
+  type Sidecar,
+  SIDECAR_FILE,
+  upgradeSidecar,
+  writeSidecar,
+  writtenVersion,
+} from './sidecar.js';
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
 import { Snapshotter } from '../snapshots/snapshotter.js';
 import { pastViewsAt, viewsAt } from '../snapshots/views-at.js';
@@ -262,9 +270,9 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
   const log = await openLog(path, sidecar, options, wholeTables);
   try {
     await writeOwner(path);
-    const known = sidecar === undefined ? await describeNewStore(path, log, options) : upgradedSidecar(sidecar);
+    const known = sidecar === undefined ? await describeNewStore(path, log, options) : upgraded(sidecar);
     const store = await openParts({ directory: path, log, sidecar: known, options, onClosed });
-    if (sidecar !== undefined && sidecar.version < known.version) await upgrade(path, known, options.onNotice);
+    if (sidecar !== undefined && sidecar.version < known.version) await upgradeSidecar(path, known, options.onNotice);
     await wholeTables.write();
     if (options.useReserve !== true) await reserve.keep();
     return store;
@@ -323,6 +331,16 @@ async function openParts(opening: {
   const { seq } = log.head;
   const snapshotter = new Snapshotter({ log, snapshots, viewSet, seq, every: options.snapshotEvery, onNotice });
   const blobs = new BlobStore(join(directory, 'blobs'));
+  const uploads = new Uploads({
+    directory,
+    blobs,
+    readOnly: options.readOnly ?? false,
+    now: () => readClock(options.now ?? Date.now),
+    onNotice,
+    blobSize: (digest) => viewSet.views.blobs.byDigest.get(digest)?.size,
+    content: (digest) => log.content(digest),
+    erasedAt: (digest) => viewSet.views.erasures.get(digest)?.time,
+  });
   if (options.readOnly !== true) {
     await removeTemporaryFiles(directory);
     // A write-ahead log that was being put back.
@@ -334,6 +352,7 @@ async function openParts(opening: {
     // removal was pending. A log without events has more likely lost them: keep its blobs.
     if (log.head.seq === 0) await blobs.discardStaged();
     else await blobs.sweep((digest) => viewSet.views.blobs.byDigest.has(digest));
+    await uploads.open();
     // Covers events that a crash left after the last checkpoint, which were just read whole.
     if (checkpoints.size < log.head.seq) await checkpoints.write();
   }
@@ -349,6 +368,7 @@ async function openParts(opening: {
     snapshotter,
     viewSet,
     blobs,
+    forgetUploads: (digests) => uploads.forget(digests),
     layerPlace,
     heldLayers,
     policy: { os: requiredOs(options.os ?? 'any'), needsLayers: layerPlace === 'own' },
@@ -359,7 +379,7 @@ async function openParts(opening: {
     onNotice,
     onClosed,
   });
-  return new LocalEventStore(context);
+  return new LocalEventStore(context, uploads);
 }
 
 // An image whose layers the other store lacks stays, because the log has it; it holds nothing.
@@ -428,18 +448,8 @@ async function describeNewStore(directory: string, log: LevelLog, options: OpenO
   return sidecar;
 }
 
-function upgradedSidecar(sidecar: Sidecar): Sidecar {
-  return { ...sidecar, version: Math.max(sidecar.version, FORMAT_VERSION) };
-}
-
-// Before the first row that an earlier version cannot read: that version then says why it does not open.
-async function upgrade(directory: string, sidecar: Sidecar, onNotice: (notice: string) => void): Promise<void> {
-  await writeSidecar(directory, sidecar);
-  onNotice(`the store ${directory} has format ${sidecar.version} from now on: earlier versions no longer open it`);
-}
-
-function writeSidecar(directory: string, sidecar: Sidecar): Promise<void> {
-  return writeDurableFile(join(directory, SIDECAR_FILE), new TextEncoder().encode(formatSidecar(sidecar)));
+function upgraded(sidecar: Sidecar): Sidecar {
+  return { ...sidecar, version: writtenVersion(sidecar.version) };
 }
 
 // LevelDB that may create a database removes files when CURRENT is gone: check first. A crash

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { MAX_SIDECAR_BYTES } from '../../limits.js';
-import { NotAFile, readRegularFile } from '../files/files.js';
+import { NotAFile, readRegularFile, writeDurableFile } from '../files/files.js';
 
 /** Name of the sidecar in a store's directory. */
 export const SIDECAR_FILE = 'imagelog.json';
@@ -16,11 +16,32 @@ export const FORMAT_VERSION = 3;
 /**
  * Version of a backup's layout that this code writes; of version 1, which has no packs, it reads and
  * continues backups. A store whose lost sidecar came from a backup has it until it is opened for
- * writing. The next version of either is 4.
+ * writing.
  */
-export const BACKUP_FORMAT_VERSION = 2;
-/** The last version that this code reads, of stores and backups. */
-const NEWEST_VERSION = FORMAT_VERSION;
+const BACKUP_FORMAT_VERSION = 2;
+/**
+ * The last version that this code reads: of stores and backups whose events may have a route, and
+ * with it records of format 2. Others keep the version above, so that earlier versions read them.
+ * The next version of either is 5.
+ */
+export const NEWEST_VERSION = 4;
+
+/** Returns the version of a store that this code writes to, from that of its sidecar. */
+export function writtenVersion(found: number): number {
+  // Of a log whose sidecar came from a backup, nobody knows whether its events have routes.
+  if (found === BACKUP_FORMAT_VERSION) return NEWEST_VERSION;
+  return Math.max(found, FORMAT_VERSION);
+}
+
+/** Returns the version of a store that is restored from a backup. */
+export function restoredVersion(ofBackup: number): number {
+  return ofBackup === NEWEST_VERSION ? NEWEST_VERSION : FORMAT_VERSION;
+}
+
+/** Returns the version of a backup of a store. */
+export function backupVersion(ofStore: number): number {
+  return ofStore === NEWEST_VERSION ? NEWEST_VERSION : BACKUP_FORMAT_VERSION;
+}
 
 /**
  * Identity of a store, kept outside the database: distinguishes a new store from a damaged one
@@ -46,6 +67,24 @@ export function newSidecar(origin: string | undefined, now: number): Sidecar {
 /** Returns the text of a sidecar's file. */
 export function formatSidecar({ format, version, storeId, origin, created }: Sidecar): string {
   return `${JSON.stringify({ format, version, storeId, origin, created }, null, 2)}\n`;
+}
+
+/** Writes a store's sidecar, durably. */
+export function writeSidecar(directory: string, sidecar: Sidecar): Promise<void> {
+  return writeDurableFile(join(directory, SIDECAR_FILE), new TextEncoder().encode(formatSidecar(sidecar)));
+}
+
+/**
+ * Writes the sidecar of a store whose version rises, before the first row that an earlier version
+ * cannot read: that version then says why it does not open.
+ */
+export async function upgradeSidecar(
+  directory: string,
+  sidecar: Sidecar,
+  onNotice: (notice: string) => void,
+): Promise<void> {
+  await writeSidecar(directory, sidecar);
+  onNotice(`the store ${directory} has format ${sidecar.version} from now on: earlier versions no longer open it`);
 }
 
 /** Reads a store's sidecar; undefined when missing. @throws as `readSidecarBytes`, `parseSidecar` */

@@ -23,8 +23,17 @@ const NOBODYS: ReadonlySet<string> = new Set([
 /** What a crash leaves of a store that had no sidecar yet. */
 const BEGUN: ReadonlySet<string> = new Set(['log', OWNER_FILE, RESERVE_FILE]);
 
+/** Folder of a store for blobs that no event names yet: uploads to its repositories. */
+export const UPLOAD_FOLDER = 'uploads';
+
 /** What is beside an empty log of a store that lost its sidecar: it is made a store again. */
-const BESIDE_A_LOG: ReadonlySet<string> = new Set(['blobs', SNAPSHOT_FOLDER, CHECKPOINT_FILE, WHOLE_TABLES_FILE]);
+const BESIDE_A_LOG: ReadonlySet<string> = new Set([
+  'blobs',
+  UPLOAD_FOLDER,
+  SNAPSHOT_FOLDER,
+  CHECKPOINT_FILE,
+  WHOLE_TABLES_FILE,
+]);
 
 /** Files of a database, LevelDB's debug logs included. */
 const DATABASE_FILE = /^(?:CURRENT|LOCK|LOG|LOG\.old|MANIFEST-\d+|\d+\.(?:log|ldb|sst|dbtmp))$/;

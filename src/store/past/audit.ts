@@ -3,6 +3,7 @@ import type { Erasure } from '../../../projections/content.js';
 import type { LogPoint } from '../../log/log.js';
 import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/digest.js';
 import type { LayerFacts, PlatformImage, ReferenceRemoved, ReferenceSet, StoredEvent } from '../../model/events.js';
+import { routeOf } from '../../model/route.js';
 import type { Subject } from '../../model/subjects.js';
 import type { Platform } from '../../model/platform.js';
 import type { ReadOptions } from '../follow/event-filter.js';
@@ -124,18 +125,26 @@ export interface ReferenceInterval {
   readonly actor: string;
   readonly reason?: string | undefined;
   readonly requestId?: string | undefined;
+  readonly via?: string | undefined;
+  readonly address?: string | undefined;
+  readonly agent?: string | undefined;
+  readonly traceparent?: string | undefined;
   /** Time and seq of the event that ended it; absent while it lasts. */
   readonly until?: number | undefined;
   readonly untilSeq?: number | undefined;
-  /** Who removed the reference, why, and for what request; absent when it was moved instead. */
+  /** Who removed the reference, why, for what request, and how; absent when it was moved instead. */
   readonly removedBy?: string | undefined;
   readonly removedReason?: string | undefined;
   readonly removedRequestId?: string | undefined;
+  readonly removedVia?: string | undefined;
+  readonly removedAddress?: string | undefined;
+  readonly removedAgent?: string | undefined;
+  readonly removedTraceparent?: string | undefined;
 }
 
 /** Selects events of a subject's history. */
 export type HistoryOptions = Omit<ReadOptions, 'filter'> &
-  Pick<NonNullable<ReadOptions['filter']>, 'type' | 'requestId' | 'reasonIncludes'>;
+  Pick<NonNullable<ReadOptions['filter']>, 'type' | 'requestId' | 'reasonIncludes' | 'via'>;
 
 const historyOptionNames: OptionNames<HistoryOptions> = {
   onProgress: true,
@@ -147,6 +156,7 @@ const historyOptionNames: OptionNames<HistoryOptions> = {
   type: true,
   requestId: true,
   reasonIncludes: true,
+  via: true,
 };
 
 /** Reads of the past. */
@@ -270,7 +280,7 @@ function begun(event: StoredEvent & ReferenceSet): ReferenceInterval {
   const { actor, reason, requestId } = event;
   const interval = { reference, image, previous, target: target?.digest, platforms, from: time, seq };
   const before = previousTarget === undefined ? {} : { previousTarget };
-  return { ...interval, ...before, actor, reason, requestId };
+  return { ...interval, ...before, actor, reason, requestId, ...routeOf(event) };
 }
 
 function ended(interval: ReferenceInterval, event: StoredEvent & (ReferenceSet | ReferenceRemoved)): ReferenceInterval {
@@ -278,7 +288,15 @@ function ended(interval: ReferenceInterval, event: StoredEvent & (ReferenceSet |
   if (event.type !== 'ReferenceRemoved') return end;
   const { actor, reason, requestId } = event;
   const why = { removedBy: actor, removedReason: reason };
-  return requestId === undefined ? { ...end, ...why } : { ...end, ...why, removedRequestId: requestId };
+  const request = requestId === undefined ? {} : { removedRequestId: requestId };
+  return { ...end, ...why, ...request, ...removedRoute(event) };
+}
+
+function removedRoute(event: StoredEvent): Partial<ReferenceInterval> {
+  const route = routeOf(event);
+  if (route === undefined) return {};
+  const { via, address, agent, traceparent } = route;
+  return { removedVia: via, removedAddress: address, removedAgent: agent, removedTraceparent: traceparent };
 }
 
 const SUBJECT_KINDS: readonly string[] = ['image', 'reference', 'chainId', 'actor'];
@@ -296,9 +314,9 @@ export class AuditReader implements AuditReads {
 
   async *history(subject: Subject | string, options: HistoryOptions = {}): AsyncGenerator<StoredEvent> {
     mustBeOptions(options, historyOptionNames);
-    const { type, requestId, reasonIncludes, ...range } = options;
+    const { type, requestId, reasonIncludes, via, ...range } = options;
     const known = await this.#known(subject);
-    yield* this.#context.reader.read({ ...range, filter: { ...known, type, requestId, reasonIncludes } });
+    yield* this.#context.reader.read({ ...range, filter: { ...known, type, requestId, reasonIncludes, via } });
   }
 
   async referenceHistory(reference: string): Promise<ReferenceInterval[]> {

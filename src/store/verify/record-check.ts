@@ -302,7 +302,17 @@ function isCanonical(event: StoredEvent, record: Uint8Array): boolean {
   return isRecordOf(event, record) || equalBytes(encodeRecord(event), record);
 }
 
-const SHARED_FIELDS = ['time', 'clock', 'actor', 'reason', 'requestId'] as const;
+const SHARED_FIELDS = [
+  'time',
+  'clock',
+  'actor',
+  'reason',
+  'requestId',
+  'via',
+  'address',
+  'agent',
+  'traceparent',
+] as const;
 
 /** Whether two events are of one command, by their envelopes. */
 function isSameCommand(one: StoredEvent, other: StoredEvent): boolean {

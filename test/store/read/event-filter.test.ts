@@ -21,7 +21,7 @@ const refused = test.macro({
   },
 });
 
-for (const fact of ['type', 'image', 'reference', 'chainId', 'actor', 'requestId', 'reasonIncludes'] as const) {
+for (const fact of ['type', 'image', 'reference', 'chainId', 'actor', 'requestId', 'reasonIncludes', 'via'] as const) {
   test(refused, { [fact]: [] }, new RegExp(`values for ${fact} is empty`));
 }
 test(refused, { actor: '' }, /its actor is empty/);
@@ -46,7 +46,7 @@ test(refused, { reference: '*', type: 'LayerAdded' }, /no LayerAdded has referen
 test(refused, { reference: '*'.repeat(1_000) }, /expected at most \d+ characters, found 1000/);
 
 test('values of a wrong type are refused', (t) => {
-  for (const filter of [{ requestId: 1 }, { reasonIncludes: ['x', null] }, { reference: {} }] as never[]) {
+  for (const filter of [{ requestId: 1 }, { reasonIncludes: ['x', null] }, { reference: {} }, { via: 7 }] as never[]) {
     t.throws(() => compileFilter(filter), { instanceOf: TypeError });
   }
 });

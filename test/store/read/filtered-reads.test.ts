@@ -28,6 +28,7 @@ const wantedNames: Readonly<Record<string, readonly string[]>> = {
 };
 const actors = ['ann', 'ben'];
 const requests = ['INC-77', 'INC-78', ''];
+const ways = ['registry', 'mirror'];
 const reasons = ['Roll back', 'a hotfix for INC-77', 'HOTFIX'];
 /** Texts, and the reasons that have them. */
 const texts: Readonly<Record<string, readonly string[]>> = {
@@ -68,6 +69,7 @@ const anyFilter: fc.Arbitrary<EventFilter> = fc
     chainId: some(chains),
     actor: some(actors),
     requestId: some(requests),
+    via: some(ways),
     reasonIncludes: some(Object.keys(texts)),
     since: fc.option(fc.nat(60), { nil: undefined }),
     until: fc.option(fc.integer({ min: 60, max: 120 }), { nil: undefined }),
@@ -114,6 +116,7 @@ function plainlyPasses(event: StoredEvent, filter: EventFilter): boolean {
       list(filter.actor).map((actor) => ({ actor })),
     ) &&
     (filter.requestId === undefined || list(filter.requestId).includes(event.requestId ?? 'none')) &&
+    (filter.via === undefined || list(filter.via).includes(event.via ?? 'none')) &&
     (filter.reasonIncludes === undefined ||
       list(filter.reasonIncludes).some((text) => texts[text]?.includes(event.reason ?? 'none') === true)) &&
     event.time >= Number(filter.since ?? 0) &&
@@ -124,6 +127,7 @@ function plainlyPasses(event: StoredEvent, filter: EventFilter): boolean {
 const envelope = fc.record({
   actor: fc.constantFrom(...actors),
   requestId: fc.constantFrom(undefined, ...requests),
+  via: fc.constantFrom(undefined, ...ways),
   reason: fc.constantFrom(undefined, ...reasons),
 });
 

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { Packr } from 'msgpackr';
 import { encodeRecord } from '../../../src/log/record.js';
 import type { StoredEvent } from '../../../src/model/events.js';
 import { idNamed } from '../../support/image-configs.js';
@@ -10,6 +11,7 @@ import { briefly, storeToDamage } from './damaged-store.js';
  */
 
 const store = storeToDamage();
+const packr = new Packr({ useRecords: false });
 
 /** Records changed by `change` give exactly these violations. */
 const gives = test.macro(
@@ -81,6 +83,39 @@ test(
       : undefined,
   'TRANSACTION_BROKEN event 632',
 );
+/** The record of a route that says nothing, in format 2. */
+function withEmptyRoute(event: StoredEvent): Uint8Array {
+  const values = packr.unpack(encodeRecord({ ...event, via: 'x' })) as unknown[];
+  return packr.pack(values.with(9, [null, null, null, null]));
+}
+
+test(
+  'an event with a route, which changes nothing else',
+  gives,
+  at(100, (event) => ({ ...event, via: 'registry', address: '192.0.2.7' })),
+);
+test(
+  'a route in other bytes',
+  gives,
+  at(100, (event) => withLongHeader(encodeRecord({ ...event, agent: 'docker' }))),
+  'RECORD_NOT_CANONICAL event 100',
+);
+test(
+  'a route that says nothing, which has another record',
+  gives,
+  at(100, withEmptyRoute),
+  'NOT_CHECKED views',
+  'RECORD_DAMAGED event 100',
+);
+for (const field of ['via', 'address', 'agent', 'traceparent'] as const) {
+  test(
+    `another ${field} in the middle of a transaction`,
+    gives,
+    at(3, (event) => ({ ...event, [field]: 'other' })),
+    'TRANSACTION_BROKEN event 3',
+    'TRANSACTION_BROKEN event 4',
+  );
+}
 test(
   'an event of another actor in the middle of a transaction',
   gives,

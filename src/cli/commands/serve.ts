@@ -1,0 +1,178 @@
+import type { Command } from 'commander';
+import { loadCode } from '../../errors.js';
+import type { RunCommand } from '../../server/command/command-service.js';
+import { parseAddress } from '../../server/service/address.js';
+import type { AccessLogTarget, ServeOptions, Serving } from '../../server/service/serve-store.js';
+import { socketPathOf } from '../../server/service/socket.js';
+import { type Grammar, nonEmptyText } from '../command.js';
+import { withConfig } from '../config-file.js';
+import { type CommandContext, contextOf } from '../context.js';
+import { UsageError } from '../exit-codes.js';
+import { noticeLine } from '../failure.js';
+import { withOwnHint } from '../hints.js';
+import { openFor } from '../open-for.js';
+import { option, repeated } from '../option-values.js';
+import { jsonText, printable } from '../render/text.js';
+import { madeSettings, type MadeSetting, type ServeName, serveSettings, type TypedValues } from '../serve-settings.js';
+import { parseWait } from '../settings.js';
+
+type ServeFlags = TypedValues & { readonly config?: string };
+
+/** `imagelog serve`: serves the store over HTTP until it is told to stop. */
+export const serveGrammar: Grammar = (_, command) => ({
+  about:
+    'A registry that docker, podman and others push to and pull from, the feed of events, and the socket that other ' +
+    'commands use. Creates the store when there is none. With --at the whole store is served as it was, read-only. ' +
+    'SIGTERM and Ctrl-C end it once requests are finished, a second one at once; SIGHUP reads certificates and opens the ' +
+    'access log again. An option --NAME is $IMAGELOG_SERVE_NAME too, and serve.NAME in the configuration file, where ' +
+    'spaces or commas separate several values; `imagelog env` lists what is set.',
+  examples: [
+    ['imagelog serve', 'serve this machine, at 127.0.0.1:5000'],
+    ['imagelog serve --listen 0.0.0.0:5443 --tls-cert tls.crt --tls-key tls.key', 'serve other machines'],
+    ['imagelog serve --at "last tuesday" --listen 127.0.0.1:5001', 'serve what was there then'],
+  ],
+  options: [
+    option('--config <file>', 'the configuration file, instead of the usual one ($IMAGELOG_CONFIG)', nonEmptyText),
+    ...serveSettings.flatMap(optionsOf),
+  ],
+  action: (context: CommandContext, flags: ServeFlags) => serve(configured(context, command, flags), flags),
+});
+
+function optionsOf(setting: (typeof serveSettings)[number]): ReturnType<typeof option>[] {
+  const { name, value, about } = setting;
+  const usual = 'usual' in setting ? ` (${setting.usual})` : '';
+  const flags = `--${name} <${value}>`;
+  const text = `${about}${usual}`;
+  const made = 'isList' in setting ? option(flags, text, repeated) : option(flags, text, nonEmptyText);
+  return name === 'socket' ? [made, option('--no-socket', 'no unix socket')] : [made];
+}
+
+/** Returns the context with the settings of the file that `--config` names. */
+function configured(context: CommandContext, command: Command, { config }: ServeFlags): CommandContext {
+  if (config === undefined) return context;
+  const { out, err, at, errColors } = context;
+  const io = withConfig(context.io, config);
+  return contextOf(command, io, { out, err }, { at, entry: { ownStore: true }, onNotice: (notice) => err.post(noticeLine(notice, errColors)) });
+}
+
+const OWN_HINTS = {
+  ADDRESS_IN_USE: '`--listen HOST:PORT` names another one; port 0 lets the system choose',
+  ADDRESS_REFUSED: 'with `--tls-cert` and `--tls-key` other machines are served; or listen at 127.0.0.1',
+} as const;
+
+async function serve(context: CommandContext, flags: TypedValues): Promise<void> {
+  const settings = madeSettings(context.io.env, flags);
+  const onNotice = noticesOf(context);
+  const { serveStore } = await loadCode('of the server', import('../../server/service/serve-store.js'));
+  const { runServed } = await loadCode('that runs commands', import('../served/run-served.js'));
+  const options = serveOptions(context, settings, { onNotice, runCommand: runServed });
+  await using store = await openFor(context, context.at === undefined ? 'create' : 'read');
+  const serving = await serveStore(store, options).catch((error: unknown) => {
+    throw withOwnHint(error, OWN_HINTS);
+  });
+  context.io.onHangup?.(() => void serving.reload());
+  await announce(context, serving, options.accessLog);
+  await aborted(context.io.signal);
+  const cut = await serving.stop(durationOf(settings, 'stop-timeout'));
+  if (cut > 0) onNotice(`${cut} connections were cut: they took longer than --stop-timeout`);
+}
+
+/** Each time: a notice may be true again. */
+function noticesOf({ err, errColors }: CommandContext): (notice: string) => void {
+  return (notice) => void err.line(noticeLine(notice, errColors)).catch(() => undefined);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+type Settings = ReadonlyMap<string, MadeSetting>;
+
+function valuesOf(settings: Settings, name: ServeName): readonly string[] {
+  return settings.get(name)?.values ?? [];
+}
+
+function textOf(settings: Settings, name: ServeName): string | undefined {
+  return valuesOf(settings, name)[0];
+}
+
+function numberOf(settings: Settings, name: ServeName): number | undefined {
+  const text = textOf(settings, name);
+  return text === undefined ? undefined : Number(text);
+}
+
+function durationOf(settings: Settings, name: ServeName): number | undefined {
+  return parseWait(textOf(settings, name) ?? '');
+}
+
+function serveOptions(
+  context: CommandContext,
+  settings: Settings,
+  { onNotice, runCommand }: { readonly onNotice: (notice: string) => void; readonly runCommand: RunCommand },
+): ServeOptions {
+  return {
+    server: {
+      at: context.at,
+      runCommand,
+      metrics: textOf(settings, 'metrics') === 'all' ? 'all' : 'read',
+      trustedProxies: valuesOf(settings, 'trusted-proxies'),
+      limits: {
+        maxUrlLength: numberOf(settings, 'max-url-length'),
+        maxRequests: numberOf(settings, 'max-requests'),
+        stallTimeoutMs: durationOf(settings, 'stall-timeout'),
+        minRate: numberOf(settings, 'min-rate'),
+      },
+      onFailure: (error) => onNotice(`a request failed: ${error instanceof Error ? error.stack : String(error)}`),
+    },
+    listen: valuesOf(settings, 'listen').flatMap((text) => parseAddress(text) ?? []),
+    socket: socketOf(context, textOf(settings, 'socket')),
+    tls: tlsOf(settings),
+    accessFile: textOf(settings, 'access'),
+    accessLog: accessLogOf(context, textOf(settings, 'access-log')),
+    limits: {
+      maxHeaderBytes: numberOf(settings, 'max-header-bytes'),
+      headersTimeoutMs: durationOf(settings, 'headers-timeout'),
+      idleTimeoutMs: durationOf(settings, 'idle-timeout'),
+      maxConnections: numberOf(settings, 'max-connections'),
+      maxConnectionsPerAddress: numberOf(settings, 'max-per-address'),
+    },
+    onNotice,
+  };
+}
+
+function socketOf({ at, directory }: CommandContext, text: string | undefined): string | undefined {
+  if (text !== undefined) return text === 'no' ? undefined : text;
+  // Commands that find it there speak of the present.
+  return at === undefined ? socketPathOf(directory) : undefined;
+}
+
+function tlsOf(settings: Settings): ServeOptions['tls'] {
+  const [cert, key, clientCa] = (['tls-cert', 'tls-key', 'tls-client-ca'] as const).map((name) =>
+    textOf(settings, name),
+  );
+  if (cert !== undefined && key !== undefined) return { cert, key, clientCa };
+  if (cert === undefined && key === undefined && clientCa === undefined) return undefined;
+  throw new UsageError('TLS needs both --tls-cert and --tls-key');
+}
+
+function accessLogOf({ io }: CommandContext, text: string | undefined): AccessLogTarget | undefined {
+  if (text === '-') return io.stdout;
+  return text === 'stderr' ? io.stderr : text;
+}
+
+async function announce(context: CommandContext, { urls }: Serving, log: AccessLogTarget | undefined): Promise<void> {
+  const { json, quiet, directory, io, out, err } = context;
+  // A log on the output has nothing but its lines.
+  const said = log === io.stdout ? err : out;
+  if (json) return said.line(jsonText({ urls, store: directory, pid: process.pid }));
+  if (quiet) return;
+  await said.line(printable(`serving ${directory} at ${urls.join(', ')}`));
+  const [registry] = urls.flatMap((url) => /^https?:\/\/(.*)$/.exec(url)?.[1] ?? []);
+  if (registry === undefined) return;
+  const host = registry.replace(/^127\.0\.0\.1:/, 'localhost:');
+  const what = context.at === undefined ? 'push to it: docker push' : 'pull from it: docker pull';
+  await said.line(printable(`${what} ${host}/NAME:TAG`));
+}

@@ -1,0 +1,102 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash } from 'bcryptjs';
+import { MAX_KEPT_LOGINS, MAX_WAITING_LOGINS } from '../../limits.js';
+import type { Users } from './htpasswd.js';
+
+/** Salt and cost for a name that a users file without users does not have. */
+const NO_USERS_SALT = '$2b$10$abcdefghijklmnopqrstuu';
+/** `$2b$10$` and 22 characters. */
+const SALT_LENGTH = 29;
+
+/** Whether a password is the one of a hash. */
+type CompareBcrypt = (password: string, stored: string) => Promise<boolean>;
+
+/**
+ * Compares passwords with bcrypt hashes, one at a time. A password that was right is recognized by a
+ * MAC of name, password and hash, under a key of this process: the next requests cost no bcrypt, and
+ * a hash that changes is compared again.
+ */
+export class Passwords {
+  readonly #key = randomBytes(32);
+  readonly #right = new Set<string>();
+  readonly #running = new Map<string, Promise<boolean>>();
+  readonly #fits: CompareBcrypt;
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+
+  /** Tests pass another `compare`. */
+  constructor(compare: CompareBcrypt = fits) {
+    this.#fits = compare;
+  }
+
+  /** Whether the password was right lately, for the hash that the user still has. */
+  isKnown(users: Users, user: string, password: string): boolean {
+    const stored = users.get(user);
+    if (stored === undefined) return false;
+    const mac = this.#macOf(user, password, stored);
+    if (!this.#right.delete(mac)) return false;
+    // The newest stand last.
+    this.#right.add(mac);
+    return true;
+  }
+
+  /**
+   * Whether the password is the user's; undefined when MAX_WAITING_LOGINS others wait. A name that is
+   * not there costs the same: the password is compared with another user's hash, without effect.
+   */
+  async check(users: Users, user: string, password: string): Promise<boolean | undefined> {
+    const stored = users.get(user);
+    // Chosen for known names too: it takes time.
+    const other = this.#otherHash(users, user);
+    const compared = stored ?? other;
+    const mac = this.#macOf(user, password, compared);
+    const running = this.#running.get(mac);
+    if (running !== undefined) return running;
+    if (this.#waiting >= MAX_WAITING_LOGINS) return undefined;
+    const answer = this.#inTurn(async () => {
+      const isEqual = await this.#fits(password, compared);
+      return isEqual && stored !== undefined;
+    });
+    this.#running.set(mac, answer);
+    try {
+      const isRight = await answer;
+      if (isRight) this.#remember(mac);
+      return isRight;
+    } finally {
+      this.#running.delete(mac);
+    }
+  }
+
+  /** Runs `compare` after all before it: each keeps the event loop busy for up to a tenth of a second. */
+  #inTurn(compare: () => Promise<boolean>): Promise<boolean> {
+    this.#waiting += 1;
+    const answer = this.#last.then(compare).finally(() => {
+      this.#waiting -= 1;
+    });
+    // Its caller hears of a failure; the next one must run anyway.
+    this.#last = answer.catch(() => undefined);
+    return answer;
+  }
+
+  #remember(mac: string): void {
+    const [oldest] = this.#right;
+    if (this.#right.size >= MAX_KEPT_LOGINS && oldest !== undefined) this.#right.delete(oldest);
+    this.#right.add(mac);
+  }
+
+  /** The same one each time for a name: costs of unknown names are spread as those of known ones. */
+  #otherHash(users: Users, user: string): string {
+    const at = createHmac('sha256', this.#key).update(user).digest().readUInt32BE() % Math.max(users.size, 1);
+    return [...users.values()][at] ?? `${NO_USERS_SALT}${'.'.repeat(31)}`;
+  }
+
+  #macOf(user: string, password: string, stored: string): string {
+    // No part has a NUL, so that no two triples are one text.
+    return createHmac('sha256', this.#key).update(`${user}\0${stored}\0${password}`).digest('base64');
+  }
+}
+
+async function fits(password: string, stored: string): Promise<boolean> {
+  const made = await hash(password, stored.slice(0, SALT_LENGTH));
+  return timingSafeEqual(Buffer.from(made.slice(SALT_LENGTH)), Buffer.from(stored.slice(SALT_LENGTH)));
+}

@@ -1,0 +1,44 @@
+import { isDigest } from '../../model/digest.js';
+import { streamed } from '../exchange.js';
+import { HttpFailure } from '../failure.js';
+import { digestIn } from './paths.js';
+import { rangeOf } from './ranges.js';
+import type { RegistryExchange } from './routes.js';
+
+/** Answers a blob, or a part of it. */
+export async function getBlob({ c, service, path, reads }: RegistryExchange): Promise<Response> {
+  const { name, repository, rest, at } = path;
+  const digest = digestIn(rest);
+  const arriving = at === undefined && isDigest(digest) ? service.mirror?.blob(repository, digest) : undefined;
+  const blob = reads.blob(repository, digest) ?? arriving;
+  if (blob === undefined) throw unknownBlob(name, digest);
+  const isHead = c.req.method === 'HEAD';
+  const range = isHead ? undefined : rangeOf(c.req.header('range'), blob.size);
+  const size = range === undefined ? blob.size : range.last - range.first + 1;
+  const headers = {
+    'content-type': 'application/octet-stream',
+    'content-length': String(size),
+    'docker-content-digest': digest,
+    'accept-ranges': 'bytes',
+    etag: `"${digest}"`,
+    ...(range === undefined ? {} : { 'content-range': `bytes ${range.first}-${range.last}/${blob.size}` }),
+  };
+  if (isHead || size === 0) return new Response(null, { status: 200, headers });
+  return streamed(c, { status: range === undefined ? 200 : 206, headers }, blob.read(range));
+}
+
+/** Removes a blob that no manifest names yet. */
+export async function deleteBlob({
+  service,
+  path: { name, repository, rest },
+  reads,
+}: RegistryExchange): Promise<Response> {
+  const digest = digestIn(rest);
+  if (await service.store.registry.uploads.remove(repository, digest)) return new Response(null, { status: 202 });
+  if (reads.blob(repository, digest) === undefined) throw unknownBlob(name, digest);
+  throw new HttpFailure(405, 'UNSUPPORTED', `a manifest of ${name} names ${digest}: delete that`);
+}
+
+function unknownBlob(name: string, digest: string): HttpFailure {
+  return new HttpFailure(404, 'BLOB_UNKNOWN', `${name} has no blob ${digest}`, { detail: { name, digest } });
+}

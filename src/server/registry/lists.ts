@@ -1,0 +1,64 @@
+import { OCI_INDEX } from '../../archive/documents.js';
+import { familiarReference } from '../../model/reference.js';
+import { HttpFailure } from '../failure.js';
+import { digestIn } from './paths.js';
+import type { RegistryExchange } from './routes.js';
+
+/** Answers the tags of a repository, or a page of them. */
+export function getTags({ c, path: { name, repository, root }, reads }: RegistryExchange): Response {
+  const tags = reads.tags(repository);
+  if (tags === undefined)
+    throw new HttpFailure(404, 'NAME_UNKNOWN', `there is no repository ${name}`, { detail: { name } });
+  const { page, headers } = pageOf(tags, c.req.query('n'), c.req.query('last'), `${root}/tags/list`);
+  return Response.json({ name, tags: page }, { headers });
+}
+
+/** Answers the repositories, or a page of them (not in the spec; Docker's registry has it). */
+export function getCatalog({ c, service, reads }: RegistryExchange): Response {
+  const { grant } = c.get('caller');
+  const all = service.store.registry === reads ? reads.repositories() : [];
+  const names = all
+    .filter((repository) => grant.may('read', repository))
+    .map(familiarReference)
+    .sort();
+  const { page, headers } = pageOf(names, c.req.query('n'), c.req.query('last'), '/v2/_catalog');
+  return Response.json({ repositories: page }, { headers });
+}
+
+/** Answers what is about a digest, as an index. */
+export function getReferrers({ c, path: { repository, rest }, reads }: RegistryExchange): Response {
+  const wanted = c.req.query('artifactType');
+  const all = reads.referrers(repository, digestIn(rest));
+  const manifests = all
+    .filter(({ artifactType }) => wanted === undefined || artifactType === wanted)
+    .map(({ mediaType, digest, size, artifactType, annotations = {} }) => ({
+      mediaType,
+      digest,
+      size,
+      ...(artifactType === '' ? {} : { artifactType }),
+      ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+    }));
+  const headers = {
+    'content-type': OCI_INDEX,
+    ...(wanted === undefined ? {} : { 'oci-filters-applied': 'artifactType' }),
+  };
+  return new Response(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }), { headers });
+}
+
+/** Entries after `last`, at most `n`, and where the next ones are. */
+function pageOf(
+  all: readonly string[],
+  n: string | undefined,
+  last: string | undefined,
+  path: string,
+): { readonly page: readonly string[]; readonly headers: Readonly<Record<string, string>> } {
+  if (n !== undefined && !/^\d{1,9}$/.test(n)) {
+    throw new HttpFailure(400, 'UNSUPPORTED', `n must be a whole number: ${JSON.stringify(n.slice(0, 20))}`);
+  }
+  const rest = last === undefined ? all : all.filter((each) => each > last);
+  const page = n === undefined ? rest : rest.slice(0, Number(n));
+  const end = page.at(-1);
+  if (page.length === rest.length || end === undefined) return { page, headers: {} };
+  const next = `${path}?last=${encodeURIComponent(end)}&n=${n}`;
+  return { page, headers: { link: `<${next}>; rel="next"` } };
+}

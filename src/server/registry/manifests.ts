@@ -1,0 +1,96 @@
+import { MAX_PUSHED_MANIFEST_BYTES } from '../../limits.js';
+import { isContentName } from '../../model/digest.js';
+import { bodyOf, callerOrigin } from '../exchange.js';
+import { HttpFailure } from '../failure.js';
+import { tagIn, tagOrDigestIn } from './paths.js';
+import type { RegistryExchange } from './routes.js';
+
+/** Tags that one push may set: more do not fit into the line of a request. */
+const MAX_TAGS_OF_PUSH = 100;
+
+/** Answers a manifest or index, byte for byte. */
+export async function getManifest(exchange: RegistryExchange): Promise<Response> {
+  const { c, service, path, reads } = exchange;
+  const { name, repository, rest, at } = path;
+  const reference = tagOrDigestIn(rest);
+  const sighting =
+    at === undefined ? await service.mirror?.look(repository, reference, callerOrigin(c, 'mirror')) : undefined;
+  const document = reads.manifest(repository, reference) ?? sighting?.document;
+  if (document === undefined) throw unknownManifest(name, reference);
+  const { descriptor, bytes } = document;
+  const etag = `"${document.name}"`;
+  const headers = {
+    'content-type': descriptor.mediaType,
+    'docker-content-digest': document.name,
+    etag,
+    ...(sighting?.warning === undefined ? {} : { warning: `199 - ${quoted(sighting.warning)}` }),
+  };
+  if (c.req.header('if-none-match') === etag) return new Response(null, { status: 304, headers });
+  const body = c.req.method === 'HEAD' ? null : (bytes as Uint8Array<ArrayBuffer>);
+  return new Response(body, { status: 200, headers: { ...headers, 'content-length': String(bytes.length) } });
+}
+
+/** Pushes a manifest or index: everything that becomes of it is one transaction. */
+export async function putManifest({ c, service, path }: RegistryExchange): Promise<Response> {
+  const { name, repository, root, rest } = path;
+  const reference = tagOrDigestIn(rest);
+  const tags = [...(isContentName(reference) ? [] : [reference]), ...(c.req.queries('tag') ?? []).map(tagIn)];
+  if (tags.length > MAX_TAGS_OF_PUSH) {
+    throw new HttpFailure(400, 'MANIFEST_INVALID', `expected at most ${MAX_TAGS_OF_PUSH} tags, found ${tags.length}`);
+  }
+  const bytes = await readBody(bodyOf(c), name);
+  const mediaType = c.req.header('content-type') ?? mediaTypeIn(bytes);
+  const wanted = isContentName(reference) ? reference : undefined;
+  const request = { repository, mediaType, bytes, name: wanted, tags };
+  const pushed = await service.store.registry.push(request, callerOrigin(c, 'registry'));
+  const headers = new Headers({
+    location: `${root}/manifests/${pushed.name}`,
+    'docker-content-digest': pushed.name,
+  });
+  if (pushed.subject !== undefined) headers.set('oci-subject', pushed.subject);
+  for (const tag of c.req.queries('tag') ?? []) headers.append('oci-tag', tag);
+  for (const notice of pushed.notices.slice(0, 3)) headers.append('warning', `299 - ${quoted(notice)}`);
+  return new Response(null, { status: 201, headers });
+}
+
+/** Removes a tag, or a manifest with its tags; the image stays in the store. */
+export async function deleteManifest({ c, service, path: { repository, rest } }: RegistryExchange): Promise<Response> {
+  await service.store.registry.remove(repository, tagOrDigestIn(rest), callerOrigin(c, 'registry'));
+  return new Response(null, { status: 202 });
+}
+
+function unknownManifest(name: string, reference: string): HttpFailure {
+  const detail = { name, reference };
+  return new HttpFailure(404, 'MANIFEST_UNKNOWN', `${name} has no manifest ${reference}`, { detail });
+}
+
+async function readBody(body: AsyncIterable<Uint8Array>, name: string): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > MAX_PUSHED_MANIFEST_BYTES) {
+      const limit = `at most ${MAX_PUSHED_MANIFEST_BYTES} bytes are allowed`;
+      throw new HttpFailure(413, 'MANIFEST_INVALID', `the manifest for ${name} is too large: ${limit}`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+/** The media type of a manifest that was sent without one. */
+function mediaTypeIn(bytes: Uint8Array): string {
+  try {
+    const document: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    const { mediaType } = Object(document) as { mediaType?: unknown };
+    return typeof mediaType === 'string' ? mediaType : '';
+  } catch {
+    // The push says what is wrong with it.
+    return '';
+  }
+}
+
+/** A text of a header: printable ASCII in quotes (RFC 9110, 5.6.4). */
+function quoted(text: string): string {
+  return `"${text.replace(/[^ -~]/g, '?').replace(/["\\]/g, "'")}"`;
+}

@@ -1,0 +1,114 @@
+import { isStoreError } from '../../errors.js';
+import type { Upload } from '../../store/registry-store.js';
+import { bodyOf } from '../exchange.js';
+import { HttpFailure } from '../failure.js';
+import { digestIn, repositoryOf } from './paths.js';
+import { chunkRangeOf } from './ranges.js';
+import type { RegistryExchange } from './routes.js';
+
+/** Mounts a blob of another repository, takes a whole one, or begins an upload. */
+export async function startUpload(exchange: RegistryExchange): Promise<Response> {
+  const { c, service, path } = exchange;
+  const { registry } = service.store;
+  const { repository } = path;
+  const mounted = c.req.query('mount');
+  if (mounted !== undefined && (await mount(exchange, mounted))) return created(path.root, mounted);
+  const upload = await registry.uploads.start(repository, ownerOf(exchange));
+  const wanted = mounted === undefined ? c.req.query('digest') : undefined;
+  if (wanted === undefined) return accepted(path.root, upload);
+  try {
+    await upload.append(bodyOf(c), 0);
+    const name = digestIn(wanted);
+    await upload.finish(name);
+    return created(path.root, name);
+  } catch (error) {
+    // Nobody knows of it.
+    await upload.cancel();
+    throw error;
+  }
+}
+
+/** Answers how many bytes an upload has. */
+export async function uploadStatus({ path, service }: RegistryExchange): Promise<Response> {
+  const upload = await service.store.registry.uploads.upload(path.repository, path.rest);
+  return new Response(null, { status: 204, headers: progressOf(path.root, upload) });
+}
+
+/** Appends a chunk, or all that the body has. */
+export async function patchUpload(exchange: RegistryExchange): Promise<Response> {
+  const { path, service } = exchange;
+  const upload = await service.store.registry.uploads.upload(path.repository, path.rest);
+  await append(exchange, upload);
+  return accepted(path.root, upload);
+}
+
+/** Appends the rest, and makes the upload a blob of the repository. */
+export async function finishUpload(exchange: RegistryExchange): Promise<Response> {
+  const { c, path, service } = exchange;
+  const upload = await service.store.registry.uploads.upload(path.repository, path.rest);
+  const wanted = digestIn(c.req.query('digest'));
+  await append(exchange, upload);
+  await upload.finish(wanted);
+  return created(path.root, wanted);
+}
+
+/** Removes an upload. */
+export async function cancelUpload({ path, service }: RegistryExchange): Promise<Response> {
+  const upload = await service.store.registry.uploads.upload(path.repository, path.rest);
+  await upload.cancel();
+  return new Response(null, { status: 204 });
+}
+
+async function append({ c, path }: RegistryExchange, upload: Upload): Promise<void> {
+  const range = chunkRangeOf(c.req.header('content-range'));
+  const length = c.req.header('content-length');
+  if (range !== undefined && length !== undefined && Number(length) !== range.last - range.first + 1) {
+    throw new HttpFailure(400, 'SIZE_INVALID', `the chunk has ${length} bytes, and its range another number`);
+  }
+  try {
+    await upload.append(bodyOf(c), range?.first);
+  } catch (error) {
+    if (!isStoreError(error, 'UPLOAD_OUT_OF_ORDER')) throw error;
+    throw new HttpFailure(416, 'BLOB_UPLOAD_INVALID', error.message, { headers: progressOf(path.root, upload) });
+  }
+}
+
+/** Whether the blob is in the repository now: it was in the one named, or in any if none is named. */
+async function mount(exchange: RegistryExchange, mounted: string): Promise<boolean> {
+  const { c, service, path } = exchange;
+  const { registry } = service.store;
+  const name = digestIn(mounted);
+  const from = c.req.query('from');
+  const { grant } = c.get('caller');
+  const sources = from === undefined ? [path.repository, ...registry.repositoriesWith(name)] : [repositoryOf(from)];
+  for (const source of sources) {
+    const blob = grant.may('read', source) ? registry.blob(source, name) : undefined;
+    if (blob === undefined) continue;
+    await registry.uploads.mount(path.repository, blob.digest, ownerOf(exchange), name);
+    return true;
+  }
+  return false;
+}
+
+/** Whom an upload counts for. */
+function ownerOf({ c }: RegistryExchange): string {
+  const { grant, address = '' } = c.get('caller');
+  return grant.actor ?? address;
+}
+
+function created(root: string, digest: string): Response {
+  const headers = { location: `${root}/blobs/${digest}`, 'docker-content-digest': digest, 'content-length': '0' };
+  return new Response(null, { status: 201, headers });
+}
+
+function accepted(root: string, upload: Upload): Response {
+  return new Response(null, { status: 202, headers: { ...progressOf(root, upload), 'content-length': '0' } });
+}
+
+function progressOf(root: string, { id, size }: Upload): Record<string, string> {
+  return {
+    location: `${root}/blobs/uploads/${id}`,
+    range: `0-${Math.max(size - 1, 0)}`,
+    'docker-upload-uuid': id,
+  };
+}

@@ -1,0 +1,46 @@
+import type { MiddlewareHandler } from 'hono';
+import type { ServerEnv } from '../exchange.js';
+import { HttpFailure } from '../failure.js';
+
+/** Limits of requests. */
+export interface RequestLimits {
+  /** Characters of path and query. */
+  readonly maxUrlLength: number;
+  /** Requests at work. Feeds do not count: they wait. */
+  readonly maxRequests: number;
+}
+
+/** Paths of answers that have no end. */
+const FEED = /^\/(?:events|consumers)(?:\/|$)/;
+
+/** Seconds after which a client may try again. */
+const RETRY_AFTER_BUSY_S = 1;
+const RETRY_AFTER_STOP_S = 10;
+
+/** Refuses requests beyond the limits, and all of them once the server closes. */
+export function admitted(
+  { maxUrlLength, maxRequests }: RequestLimits,
+  closing: AbortSignal,
+): MiddlewareHandler<ServerEnv> {
+  let atWork = 0;
+  return async (c, next) => {
+    if (closing.aborted) {
+      const headers = { 'retry-after': String(RETRY_AFTER_STOP_S), connection: 'close' };
+      throw new HttpFailure(503, 'STOPPING', 'the server is stopping', { headers });
+    }
+    if (c.req.url.length > maxUrlLength) {
+      throw new HttpFailure(414, 'URI_TOO_LONG', `a path has at most ${maxUrlLength} characters`);
+    }
+    if (FEED.test(c.req.path)) return next();
+    if (atWork >= maxRequests) {
+      const headers = { 'retry-after': String(RETRY_AFTER_BUSY_S) };
+      throw new HttpFailure(503, 'TOOMANYREQUESTS', `${maxRequests} requests are at work`, { headers });
+    }
+    atWork++;
+    try {
+      await next();
+    } finally {
+      atWork--;
+    }
+  };
+}

@@ -1,0 +1,190 @@
+import { createServer, type IncomingMessage, type RequestListener, type Server as HttpServer, type ServerOptions } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { StoreError } from '../../errors.js';
+import { MAX_REQUEST_HEADERS } from '../../limits.js';
+import { systemCode } from '../../store/files/files.js';
+import { addressText, isLoopback, type ListenAddress } from './address.js';
+import { type ConnectionLimits, ConnectionCounter } from './connections.js';
+import { rawAnswer, type Refused } from './raw-answer.js';
+import { bindSocket, isAnswering } from './socket.js';
+import type { TlsKeys } from './tls.js';
+
+/** Where and how a server listens. */
+export interface ListenOptions {
+  readonly addresses: readonly ListenAddress[];
+  /** Path of a unix socket. */
+  readonly socket: string | undefined;
+  /** For all addresses; absent for plain HTTP, on loopback alone. */
+  readonly tls: TlsKeys | undefined;
+  readonly limits: ConnectionLimits;
+  /** Takes connections that leave HTTP. */
+  readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Uint8Array) => void;
+  /** Told of connections and requests that are refused before any route. */
+  readonly onRefused: (refused: Refused) => void;
+}
+
+/** A server that listens. */
+export interface Listening {
+  /** One URL for each address; `unix:` and the path for a socket. */
+  readonly urls: readonly string[];
+  /** Connections that are open. */
+  readonly connections: () => number;
+  /** Accepts no more, ends idle connections, and the others after `timeoutMs`. Resolves with how many those were. */
+  stop(timeoutMs: number): Promise<number>;
+}
+
+/** How often connections are asked whether they are idle by now, while the server stops. */
+const STOP_POLL_MS = 50;
+/** How often Node looks for connections whose headers take too long. */
+const HEADERS_CHECK_MS = 2_000;
+
+/**
+ * Listens at every address, or at none.
+ * @throws {StoreError} ADDRESS_IN_USE, ADDRESS_REFUSED
+ */
+export async function listen(listener: RequestListener, options: ListenOptions): Promise<Listening> {
+  const counter = new ConnectionCounter(options.limits, options.onRefused);
+  const opened: Opened[] = [];
+  try {
+    for (const address of options.addresses) opened.push(await openAddress(address, listener, options));
+    if (options.socket !== undefined) opened.push(await openSocket(options.socket, listener, options));
+  } catch (error) {
+    await Promise.all(opened.map(({ server, remove }) => closed(server, remove)));
+    throw error;
+  }
+  for (const { server } of opened) counter.watch(server);
+  return {
+    urls: opened.map(({ url }) => url),
+    connections: () => counter.count,
+    stop: async (timeoutMs) => stopAll(opened, timeoutMs, counter),
+  };
+}
+
+interface Opened {
+  readonly server: HttpServer;
+  readonly url: string;
+  /** Removes what stands for the server in the file system. */
+  readonly remove: () => Promise<void>;
+}
+
+async function openAddress(address: ListenAddress, listener: RequestListener, options: ListenOptions): Promise<Opened> {
+  const { tls } = options;
+  if (tls === undefined && !isLoopback(address.host)) {
+    const text = `cannot listen at ${addressText(address)} without TLS: plain HTTP is for this machine alone`;
+    throw new StoreError('ADDRESS_REFUSED', text, { data: { address: addressText(address) } });
+  }
+  const server = tls === undefined ? plainServer(listener, options) : secureServer(tls, listener, options);
+  await bound(address, server);
+  const { port } = server.address() as AddressInfo;
+  const url = `${tls === undefined ? 'http' : 'https'}://${addressText({ host: address.host, port })}`;
+  return { server, url, remove: async () => undefined };
+}
+
+function bound(address: ListenAddress, server: Server): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => reject(addressError(addressText(address), error)));
+    server.listen({ host: address.host, port: address.port, backlog: 4_096 }, () => {
+      server.removeAllListeners('error');
+      resolve();
+    });
+  });
+}
+
+function addressError(address: string, cause: unknown): StoreError {
+  const code = systemCode(cause);
+  const data = { address };
+  if (code === 'EADDRINUSE') {
+    return new StoreError('ADDRESS_IN_USE', `another program listens at ${address}`, { cause, data });
+  }
+  return new StoreError('ADDRESS_REFUSED', `cannot listen at ${address}: ${code}`, { cause, data });
+}
+
+async function openSocket(path: string, listener: RequestListener, options: ListenOptions): Promise<Opened> {
+  const data = { address: path };
+  const server = plainServer(listener, options);
+  try {
+    if (await isAnswering(path)) throw new StoreError('ADDRESS_IN_USE', `a server listens at ${path}`, { data });
+    const remove = await bindSocket(server, path);
+    return { server, url: `unix:${path}`, remove };
+  } catch (error) {
+    server.close();
+    throw error instanceof StoreError ? error : addressError(path, error);
+  }
+}
+
+function plainServer(listener: RequestListener, options: ListenOptions): HttpServer {
+  return prepared(createServer(serverOptions(options), listener), options);
+}
+
+function secureServer(tls: TlsKeys, listener: RequestListener, options: ListenOptions): HttpServer {
+  const server = createTlsServer({ ...serverOptions(options), ...tls.options }, listener);
+  tls.keepCurrent(server);
+  return prepared(server, options);
+}
+
+function serverOptions({ limits }: ListenOptions): ServerOptions {
+  return {
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    // An upload takes as long as its bytes flow: a watch ends those that are slow.
+    requestTimeout: 0,
+    keepAliveTimeout: limits.idleTimeoutMs,
+    connectionsCheckingInterval: HEADERS_CHECK_MS,
+    requireHostHeader: true,
+    insecureHTTPParser: false,
+    noDelay: true,
+  };
+}
+
+const REFUSALS: Readonly<Record<string, readonly [status: number, reason: string, code: string]>> = {
+  HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large', 'HEADERS_TOO_LARGE'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'REQUEST_TIMEOUT'],
+};
+
+function prepared<Prepared extends HttpServer>(server: Prepared, { onRefused, onUpgrade }: ListenOptions): Prepared {
+  server.on('upgrade', onUpgrade);
+  server.maxHeadersCount = MAX_REQUEST_HEADERS;
+  server.on('clientError', (error: Error, socket: Duplex) => {
+    const failure = systemCode(error);
+    // The client is gone, or the handshake of TLS failed: nobody reads an answer.
+    const isReadable = socket.writable && failure !== 'ECONNRESET';
+    const [status, reason, code] = REFUSALS[failure] ?? [400, 'Bad Request', 'REQUEST_INVALID'];
+    const { remoteAddress = '' } = socket as Socket;
+    if (!isReadable) {
+      socket.destroy();
+      return;
+    }
+    socket.end(rawAnswer(status, reason, code), () => socket.destroy());
+    onRefused({ address: remoteAddress, status, code });
+  });
+  return server;
+}
+
+async function stopAll(opened: readonly Opened[], timeoutMs: number, counter: ConnectionCounter): Promise<number> {
+  const closing = Promise.all(opened.map(({ server, remove }) => closed(server, remove)));
+  let cut = 0;
+  // A connection that was at work becomes idle later, and Node keeps it then.
+  const poll = setInterval(() => {
+    for (const { server } of opened) server.closeIdleConnections();
+  }, STOP_POLL_MS);
+  const late = setTimeout(() => {
+    cut = counter.count;
+    for (const { server } of opened) server.closeAllConnections();
+  }, timeoutMs);
+  try {
+    await closing;
+    return cut;
+  } finally {
+    clearInterval(poll);
+    clearTimeout(late);
+  }
+}
+
+async function closed(server: HttpServer, remove: () => Promise<void>): Promise<void> {
+  const done = new Promise<void>((resolve) => server.close(() => resolve()));
+  // At once: clients must not find a socket that nobody serves.
+  await remove();
+  await done;
+}

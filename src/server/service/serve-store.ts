@@ -1,0 +1,143 @@
+import type { Writable } from 'node:stream';
+import type { EventStore } from '../../store/event-store.js';
+import {
+  HEADERS_TIMEOUT_MS,
+  IDLE_TIMEOUT_MS,
+  MAX_CONNECTIONS,
+  MAX_CONNECTIONS_PER_ADDRESS,
+  MAX_REQUEST_HEADER_BYTES,
+  STOP_TIMEOUT_MS,
+} from '../../limits.js';
+import { accessFrom } from '../access/access-from.js';
+import { buildServer } from '../create-server.js';
+import type { ServerOptions } from '../service.js';
+import { readAccessOptions } from './access-file.js';
+import { AccessLog, openLogFile, streamLog } from './access-log.js';
+import type { ListenAddress } from './address.js';
+import type { ConnectionLimits } from './connections.js';
+import { listen } from './listen.js';
+import { type TlsFiles, TlsKeys } from './tls.js';
+
+/** Limits of connections that may be set. */
+type ConnectionOptions = { readonly [Name in keyof Omit<ConnectionLimits, 'isProxy'>]?: number | undefined };
+
+/** The path of a file, or a stream that stays open. */
+export type AccessLogTarget = string | Writable;
+
+/** How a store is served. */
+export interface ServeOptions {
+  readonly server: ServerOptions;
+  readonly listen: readonly ListenAddress[];
+  /** Path of a unix socket; absent for none. */
+  readonly socket?: string | undefined;
+  readonly tls?: TlsFiles | undefined;
+  /** Path of a file with `AccessOptions` in JSON; absent for what `server.access` says. */
+  readonly accessFile?: string | undefined;
+  readonly limits?: ConnectionOptions | undefined;
+  /** A line of JSON for each request; absent for none. */
+  readonly accessLog?: AccessLogTarget | undefined;
+  /** Told of what does no harm, as a certificate that was read again. */
+  readonly onNotice: (notice: string) => void;
+}
+
+/** A store that is served. */
+export interface Serving {
+  /** One URL for each address; `unix:` and the path for a socket. */
+  readonly urls: readonly string[];
+  /** Reads certificates and opens the access log again. */
+  reload(): Promise<void>;
+  /** Finishes requests, at most for `timeoutMs`, and ends feeds. Resolves with how many connections it cut. */
+  stop(timeoutMs?: number): Promise<number>;
+}
+
+/** What was opened beside the store, closed in the reverse order. */
+interface Opened {
+  readonly tls: TlsKeys | undefined;
+  readonly log: AccessLog | undefined;
+}
+
+/**
+ * Serves an open store at its addresses. The store stays the caller's to close, after `stop`.
+ * @throws {StoreError} ADDRESS_IN_USE, ADDRESS_REFUSED, TLS_INVALID, ACCESS_INVALID; of the file system for
+ *   what it reads, and the access log
+ */
+export async function serveStore(store: EventStore, options: ServeOptions): Promise<Serving> {
+  const { accessLog, onNotice } = options;
+  const log = accessLog === undefined ? undefined : await openAccessLog(accessLog, onNotice);
+  try {
+    const tls = options.tls === undefined ? undefined : await TlsKeys.read(options.tls, onNotice);
+    try {
+      return await serveWith(store, options, { log, tls });
+    } catch (error) {
+      await tls?.[Symbol.asyncDispose]();
+      throw error;
+    }
+  } catch (error) {
+    await log?.close();
+    throw error;
+  }
+}
+
+async function serveWith(store: EventStore, options: ServeOptions, { log, tls }: Opened): Promise<Serving> {
+  const { accessFile, onNotice } = options;
+  const access =
+    accessFile === undefined
+      ? options.server.access
+      : await accessFrom(await readAccessOptions(accessFile), { onNotice });
+  const { server, service } = buildServer(store, withLog({ ...options.server, access }, log));
+  const { metrics, proxies } = service;
+  const listening = await listen(server.listener, {
+    addresses: options.listen,
+    socket: options.socket,
+    tls,
+    onUpgrade: server.upgrade,
+    limits: connectionLimits(options.limits, (address) => proxies.has(address)),
+    onRefused: (refused) => {
+      metrics.refused(refused.code);
+      log?.refused(refused, Date.now());
+    },
+  });
+  metrics.gauge('imagelog_http_connections', 'Open connections.', listening.connections);
+  return {
+    urls: listening.urls,
+    async reload() {
+      await log?.reopen();
+      await tls?.reload();
+    },
+    async stop(timeoutMs = STOP_TIMEOUT_MS) {
+      const stopped = listening.stop(timeoutMs);
+      await server.close();
+      const cut = await stopped;
+      await tls?.[Symbol.asyncDispose]();
+      await log?.close();
+      return cut;
+    },
+  };
+}
+
+function withLog(options: ServerOptions, log: AccessLog | undefined): ServerOptions {
+  if (log === undefined) return options;
+  const { onRequest } = options;
+  return {
+    ...options,
+    onRequest: (report) => {
+      log.request(report);
+      onRequest?.(report);
+    },
+  };
+}
+
+async function openAccessLog(target: AccessLogTarget, onNotice: (notice: string) => void): Promise<AccessLog> {
+  return new AccessLog(typeof target === 'string' ? await openLogFile(target) : streamLog(target), onNotice);
+}
+
+function connectionLimits(given: ConnectionOptions = {}, isProxy: (address: string) => boolean): ConnectionLimits {
+  return {
+    maxHeaderBytes: given.maxHeaderBytes ?? MAX_REQUEST_HEADER_BYTES,
+    headersTimeoutMs: given.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
+    idleTimeoutMs: given.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
+    maxConnections: given.maxConnections ?? MAX_CONNECTIONS,
+    maxConnectionsPerAddress: given.maxConnectionsPerAddress ?? MAX_CONNECTIONS_PER_ADDRESS,
+    isProxy,
+  };
+}

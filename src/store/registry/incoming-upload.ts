@@ -1,0 +1,255 @@
+import { createHash } from 'node:crypto';
+import { type FileHandle, open } from 'node:fs/promises';
+import { StoreError } from '../../errors.js';
+import { LayerMeter, type Measurement } from '../../archive/layer-meter.js';
+import { type ContentName, isContentName, isDigest } from '../../model/digest.js';
+import { inSystem, openRegularFile, syncFile } from '../files/files.js';
+import { readAhead } from '../files/read-ahead.js';
+import { RunningSync, writeWhole } from '../files/write-durably.js';
+import { byteChunks } from '../layers/blob-store.js';
+import { nextChunk } from './next-chunk.js';
+import type { FoundUpload } from './upload-folder.js';
+import type { UploadQuota } from './upload-quota.js';
+import type { StagedUpload, Upload } from '../registry-store.js';
+
+/** What an upload needs of the area that it is in. */
+export interface UploadHome {
+  readonly quota: UploadQuota;
+  readonly now: () => number;
+  /** @throws {StoreError} STORE_CLOSED */
+  checkOpen(): void;
+  pathOf(id: string): string;
+  /** Removes what is left of an upload that ended. */
+  removed(upload: IncomingUpload): Promise<void>;
+  /** Stages its bytes, which are durable. They no longer count for the upload. */
+  stage(upload: IncomingUpload, measurement: Measurement, alias: ContentName | undefined): Promise<StagedUpload>;
+  /** Hears that the upload waits for its next request with a meter. */
+  idle(upload: IncomingUpload): void;
+}
+
+/**
+ * A file that bytes are appended to, and a meter that has seen the same bytes. What `append`
+ * acknowledged is in the system's cache, so it survives this process; after power loss the file may be
+ * shorter, and its size says so. A failure of the disk or of a limit ends an upload: its room is given back.
+ */
+export class IncomingUpload implements Upload {
+  readonly id: string;
+  readonly repository: string;
+  readonly owner: string;
+  readonly #home: UploadHome;
+  #size: number;
+  #used: number;
+  /** Absent when it has not seen the bytes: they are read once before more come. */
+  #meter: LayerMeter | undefined;
+  /** What a request does with the upload, one at a time. */
+  #work: { readonly done: Promise<unknown>; readonly stop: AbortController } | undefined;
+  /** Whether it was finished, cancelled or removed: no request may begin. */
+  #isOver = false;
+
+  constructor({ id, repository, owner, started, size, written }: FoundUpload, home: UploadHome) {
+    this.id = id;
+    this.repository = repository;
+    this.owner = owner;
+    this.#home = home;
+    this.#size = size;
+    // A clock that was set back does not keep it for longer.
+    this.#used = Math.min(Math.max(started, written), home.now());
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Whether nobody used it since `time`. */
+  isStale(time: number): boolean {
+    return this.#work === undefined && this.#used <= time;
+  }
+
+  /** Postpones its expiry. */
+  touch(): void {
+    this.#used = this.#home.now();
+  }
+
+  async append(bytes: AsyncIterable<Uint8Array>, from?: number): Promise<number> {
+    const chunks = byteChunks('bytes', bytes)[Symbol.asyncIterator]();
+    return this.#alone(async (signal) => {
+      if (from !== undefined && from !== this.#size) {
+        const message = `the upload has ${this.#size} bytes: cannot continue it from ${from}`;
+        throw new StoreError('UPLOAD_OUT_OF_ORDER', message, { data: { size: this.#size, from } });
+      }
+      await this.#appendAll(chunks, signal);
+      return this.#size;
+    }).finally(() => leave(chunks));
+  }
+
+  async finish(name: ContentName): Promise<StagedUpload> {
+    if (!isContentName(name))
+      throw new StoreError('DIGEST_INVALID', `${JSON.stringify(name.slice(0, 100))} is not a digest`);
+    return this.#alone(async (signal) => {
+      const measurement = await this.#orEnd(signal, () => this.#measured(signal));
+      const alias = isDigest(name) ? undefined : await this.#orEnd(signal, () => this.#sha512(signal));
+      const found = alias ?? measurement.blob.digest;
+      if (found === name) {
+        const staged = await this.#orEnd(signal, () => this.#home.stage(this, measurement, alias));
+        this.#size = 0;
+        await this.#end().catch(leaveForNextOpen);
+        return staged;
+      }
+      await this.#end().catch(leaveForNextOpen);
+      const message = `the upload is not ${name}: its bytes have the digest ${found}`;
+      throw new StoreError('BLOB_MISMATCH', message, { data: { expected: name, found } });
+    });
+  }
+
+  /** Reads the bytes once more: few clients name them so, and only at the end. */
+  async #sha512(signal: AbortSignal): Promise<ContentName> {
+    const hash = createHash('sha512');
+    await inSystem('read an upload', async () => {
+      for await (const chunk of readAhead(await openRegularFile(this.#path))) {
+        signal.throwIfAborted();
+        hash.update(chunk);
+      }
+    });
+    return `sha512:${hash.digest('hex')}`;
+  }
+
+  async cancel(): Promise<void> {
+    this.#home.checkOpen();
+    this.#isOver = true;
+    await this.#stopWork(uploadNotFound(this.repository, this.id));
+    await this.#end();
+  }
+
+  /** Stops the request that works on it; the files stay. */
+  async suspend(reason: StoreError): Promise<void> {
+    await this.#stopWork(reason);
+    this.dropMeter();
+  }
+
+  async #stopWork(reason: StoreError): Promise<void> {
+    this.#work?.stop.abort(reason);
+    await this.#work?.done.catch(() => undefined);
+  }
+
+  /** Frees the meter of an upload that waits. */
+  dropMeter(): void {
+    if (this.#work !== undefined) return;
+    this.#meter?.destroy();
+    this.#meter = undefined;
+  }
+
+  async #alone<Result>(work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+    this.#home.checkOpen();
+    if (this.#isOver) throw uploadNotFound(this.repository, this.id);
+    if (this.#work !== undefined) {
+      throw new StoreError('UPLOAD_OUT_OF_ORDER', 'another request works on the upload', { data: { id: this.id } });
+    }
+    this.touch();
+    const stop = new AbortController();
+    const done = work(stop.signal);
+    this.#work = { done, stop };
+    try {
+      return await done;
+    } finally {
+      this.#work = undefined;
+      this.touch();
+      if (!this.#isOver) this.#home.idle(this);
+    }
+  }
+
+  async #appendAll(chunks: AsyncIterator<Uint8Array>, signal: AbortSignal): Promise<void> {
+    const meter = await this.#orEnd(signal, () => this.#caughtUp(signal));
+    const file = await this.#orEnd(signal, () => inSystem('append to an upload', () => open(this.#path, 'a')));
+    const sync = new RunningSync(file);
+    try {
+      for (;;) {
+        // What the source throws leaves the upload as it is: the sender continues it.
+        const next = await nextChunk(chunks, signal);
+        if (next.done === true) break;
+        await this.#orEnd(signal, () => this.#take(next.value, { file, sync, meter }));
+      }
+      await this.#orEnd(signal, () => inSystem('append to an upload', () => sync.pause()));
+    } finally {
+      await sync.settled();
+      await file.close();
+    }
+  }
+
+  async #take(
+    chunk: Uint8Array,
+    { file, sync, meter }: { readonly file: FileHandle; readonly sync: RunningSync; readonly meter: LayerMeter },
+  ): Promise<void> {
+    const { quota } = this.#home;
+    quota.checkUploadSize(this.#size + chunk.length, this.owner);
+    quota.take(this.owner, 'bytes', chunk.length);
+    this.#size += chunk.length;
+    await inSystem('append to an upload', async () => {
+      // Both end before the sender may reuse the bytes.
+      const [written, measured] = await Promise.allSettled([writeWhole(file, chunk), meter.write(chunk)]);
+      for (const outcome of [written, measured]) if (outcome.status === 'rejected') throw outcome.reason;
+      sync.start(chunk.length);
+    });
+  }
+
+  async #measured(signal: AbortSignal): Promise<Measurement> {
+    const meter = await this.#caughtUp(signal);
+    const measurement = await meter.finish();
+    this.#meter = undefined;
+    await inSystem('stage an upload', () => syncFile(this.#path));
+    return measurement;
+  }
+
+  /** Returns the meter, after it has read the file if it must. */
+  async #caughtUp(signal: AbortSignal): Promise<LayerMeter> {
+    if (this.#meter !== undefined) return this.#meter;
+    const meter = new LayerMeter();
+    this.#meter = meter;
+    if (this.#size === 0) return meter;
+    await inSystem('read an upload', async () => {
+      for await (const chunk of readAhead(await openRegularFile(this.#path))) {
+        signal.throwIfAborted();
+        await meter.write(chunk);
+      }
+    });
+    return meter;
+  }
+
+  /** Ends the upload if `work` fails, unless it was stopped, which decides what happens to it. */
+  async #orEnd<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      await this.#end().catch(leaveForNextOpen);
+      throw error;
+    }
+  }
+
+  async #end(): Promise<void> {
+    this.#isOver = true;
+    this.#meter?.destroy();
+    this.#meter = undefined;
+    this.#home.quota.add(this.owner, 'bytes', -this.#size);
+    this.#size = 0;
+    await this.#home.removed(this);
+  }
+
+  get #path(): string {
+    return this.#home.pathOf(this.id);
+  }
+}
+
+/** Returns the error for an upload that is not in progress. */
+export function uploadNotFound(repository: string, id: string): StoreError {
+  const message = `no upload in progress of ${repository} has this id: it ended, expired, or never was`;
+  return new StoreError('UPLOAD_NOT_FOUND', message, { data: { repository, id: id.slice(0, 100) } });
+}
+
+/** Lets the source go without waiting: one that hangs would only end after its next bytes. */
+function leave(chunks: AsyncIterator<Uint8Array>): void {
+  void Promise.resolve(chunks.return?.()).catch(() => undefined);
+}
+
+function leaveForNextOpen(): void {
+  // The request has its own outcome; files that cannot be removed now wait for the next open.
+}

@@ -1,0 +1,82 @@
+import type { ArchiveContents } from '../../archive/archive-files.js';
+import { isIndexType } from '../../archive/documents.js';
+import { readPushed } from '../../archive/read-pushed.js';
+import { isStoreError, StoreError } from '../../errors.js';
+import type { Digest } from '../../model/digest.js';
+import { loadContents } from '../archives/load-archive.js';
+import type { PushRequest, PushResult } from '../registry-store.js';
+import type { WriteOptions } from '../store.js';
+import { originOf } from '../writer.js';
+import { PushedFiles, type PushPlace } from './pushed-files.js';
+import { checkedManifest, type PushedManifest } from './pushed-manifest.js';
+
+/** What is wrong with an image as such: a registry keeps its manifest as it came. */
+const NO_IMAGE = [
+  'LAYER_INVALID',
+  'LAYER_MISMATCH',
+  'LAYER_MISSING',
+  'COMPRESSION_INVALID',
+  'CONFIG_INVALID',
+  'CONFIG_TOO_LARGE',
+  'HISTORY_INVALID',
+  'ARCHIVE_MANIFEST_INVALID',
+  'ARCHIVE_LIMIT_EXCEEDED',
+] as const;
+
+/** Pushes a manifest or index in one transaction, by the decision that loads an archive. */
+export async function loadPushed(request: PushRequest, options: WriteOptions, place: PushPlace): Promise<PushResult> {
+  const { context, uploads } = place;
+  const origin = originOf(options, context.actor);
+  if (context.layerPlace !== 'own') throw new StoreError('LAYERS_UNAVAILABLE', 'this store keeps no files of layers');
+  const pushed = checkedManifest(request);
+  const files = new PushedFiles(pushed, place);
+  const unpin = files.pin();
+  try {
+    files.requireBlobs();
+    const contents = await readContents(files, pushed, place);
+    try {
+      const { notices, seq, references } = await loadContents(contents, { origin, overwrite: true }, context);
+      const isKept = pushed.references.every((name) => references.some(({ reference }) => reference === name));
+      if (!isKept) throw notKept(pushed, notices);
+      const { repository, name, subject, blobs, descriptor } = pushed;
+      await uploads.settle(
+        repository,
+        blobs.map(({ digest }) => digest),
+      );
+      return { digest: descriptor.digest, name, subject, notices, seq };
+    } finally {
+      await contents.discard();
+    }
+  } finally {
+    unpin();
+  }
+}
+
+/** Reads what was pushed: as an image if it is one, else as it came. */
+async function readContents(
+  files: PushedFiles,
+  { descriptor, name, isArtifact }: PushedManifest,
+  { context }: PushPlace,
+): Promise<ArchiveContents> {
+  const { digest, mediaType } = descriptor;
+  const isKnown = (other: Digest): boolean => context.views.artifacts.byDigest.has(other);
+  const options = {
+    digestOf: (other: string) => files.digestOf(other),
+    aliasOf: (other: Digest) => (other === digest && name !== digest ? name : undefined),
+  };
+  const asItCame = { ...options, isArtifact: (other: Digest) => other === digest || isKnown(other) };
+  if (isArtifact) return readPushed(files, context.blobs, asItCame);
+  try {
+    return await readPushed(files, context.blobs, { ...options, isArtifact: isKnown });
+  } catch (error) {
+    if (isIndexType(mediaType) || !NO_IMAGE.some((code) => isStoreError(error, code))) throw error;
+    const contents = await readPushed(files, context.blobs, asItCame);
+    const why = error instanceof Error ? error.message : String(error);
+    return { ...contents, notices: [...contents.notices, `kept as it came, not as an image: ${why}`] };
+  }
+}
+
+function notKept({ descriptor: { digest } }: PushedManifest, notices: readonly string[]): StoreError {
+  const message = `cannot keep the manifest ${digest}: ${notices.join('; ')}`;
+  return new StoreError('ARCHIVE_MANIFEST_INVALID', message, { data: { digest } });
+}

@@ -1,0 +1,151 @@
+import { ArchiveFile, type KnownFile } from '../../archive/archive-files.js';
+import { blobName, type NamedFiles } from '../../archive/archive-tree.js';
+import {
+  type DescriptorDocument,
+  encodeDocument,
+  fromDescriptor,
+  indexCodec,
+  isForeignType,
+} from '../../archive/documents.js';
+import type { Measurement } from '../../archive/layer-meter.js';
+import { CONTAINERD_NAME } from '../../archive/names.js';
+import { indexOf } from '../../archive/saved-documents.js';
+import { StoreError } from '../../errors.js';
+import { type ContentName, type Descriptor, type Digest, isDigest } from '../../model/digest.js';
+import type { LayerFacts } from '../../model/events.js';
+import type { StoreContext } from '../context.js';
+import { StoredBlob } from '../layers/blob-store.js';
+import type { UploadArea } from '../registry-store.js';
+import type { PushedManifest } from './pushed-manifest.js';
+import type { Repositories } from './repositories.js';
+
+/** What a push takes from the registry. */
+export interface PushPlace {
+  readonly context: StoreContext;
+  readonly uploads: UploadArea;
+  readonly repositories: Repositories;
+}
+
+/** The files of an OCI layout: what is pushed, and what the repository or the store has already. */
+export class PushedFiles implements NamedFiles {
+  readonly #pushed: PushedManifest;
+  readonly #place: PushPlace;
+  readonly #files = new Map<string, ArchiveFile | undefined>();
+  #layers: Map<Digest, LayerFacts> | undefined;
+
+  constructor(pushed: PushedManifest, place: PushPlace) {
+    this.#pushed = pushed;
+    this.#place = place;
+  }
+
+  file(name: string): ArchiveFile | undefined {
+    if (!this.#files.has(name)) this.#files.set(name, this.#find(name));
+    return this.#files.get(name);
+  }
+
+  /** Returns the SHA-256 digest of what the repository, or one of its uploads, has by another name. */
+  digestOf(name: ContentName): Digest | undefined {
+    if (isDigest(name)) return name;
+    const { uploads, repositories } = this.#place;
+    const { repository } = this.#pushed;
+    const staged = uploads.staged(repository, name)?.digest;
+    if (staged !== undefined) return staged;
+    const { blobs, manifests } = repositories.members(repository);
+    return (blobs.get(name) ?? manifests.get(name))?.digest;
+  }
+
+  /** Keeps the blobs of the store that the push names from being removed, until the returned call. */
+  pin(): () => void {
+    const { blobs, isBlobNeeded } = this.#place.context;
+    const digests = new Set(this.#pushed.blobs.flatMap(({ digest }) => this.digestOf(digest) ?? []));
+    for (const digest of digests) blobs.pin(digest);
+    return () => {
+      for (const digest of digests) blobs.unpin(digest);
+      // Never rejects: what cannot be removed waits for the next open's sweep.
+      void blobs.removeUnneeded(digests, isBlobNeeded);
+    };
+  }
+
+  /** @throws {StoreError} BLOB_NOT_FOUND unless the repository has every blob that the manifest names */
+  requireBlobs(): void {
+    const { repository, blobs, descriptor } = this.#pushed;
+    const missing = blobs.filter(({ digest, mediaType }) => !isForeignType(mediaType) && !this.#hasBlob(digest));
+    if (missing.length === 0) return;
+    const digests = [...new Set(missing.map(({ digest }) => digest))];
+    const message = `${repository} lacks what the manifest ${descriptor.digest} names: ${digests.slice(0, 3).join(', ')}`;
+    throw new StoreError('BLOB_NOT_FOUND', message, { data: { repository, digests } });
+  }
+
+  #hasBlob(name: ContentName): boolean {
+    const { uploads, repositories } = this.#place;
+    const { repository } = this.#pushed;
+    const isHere = uploads.staged(repository, name) !== undefined || repositories.members(repository).blobs.has(name);
+    const digest = isHere ? this.digestOf(name) : undefined;
+    return digest !== undefined && this.file(blobName(digest)) !== undefined;
+  }
+
+  #find(name: string): ArchiveFile | undefined {
+    const { context } = this.#place;
+    const inMemory = (bytes: Uint8Array): ArchiveFile => ArchiveFile.inMemory(name, bytes, context.blobs);
+    if (name === 'oci-layout') return inMemory(new TextEncoder().encode('{"imageLayoutVersion":"1.0.0"}'));
+    if (name === 'index.json') return inMemory(this.#index());
+    const digest = `sha256:${name.slice(name.lastIndexOf('/') + 1)}`;
+    if (!isDigest(digest)) return undefined;
+    if (digest === this.#pushed.descriptor.digest) return inMemory(this.#pushed.bytes);
+    const known = this.#staged(digest) ?? this.#stored(digest);
+    if (known !== undefined) return ArchiveFile.known(name, known, context.blobs);
+    const content = context.log.content(digest);
+    return content && inMemory(content);
+  }
+
+  #staged(digest: Digest): KnownFile | undefined {
+    const staged = this.#place.uploads.staged(this.#pushed.repository, digest);
+    if (staged === undefined) return undefined;
+    const { file, size, measurement = this.#measured(digest, size) } = staged;
+    return { file, digest, size, measurement };
+  }
+
+  #stored(digest: Digest): KnownFile | undefined {
+    const { views, blobs } = this.#place.context;
+    const size = views.blobs.byDigest.get(digest)?.size;
+    if (size === undefined || blobs.size(digest) !== size) return undefined;
+    return { file: new StoredBlob(blobs, digest), digest, size, measurement: this.#measured(digest, size) };
+  }
+
+  /** What a layer of the store was measured as; undefined if only another layer file has its diff id. */
+  #measured(digest: Digest, size: number): Measurement | undefined {
+    this.#layers ??= layersByBlob(this.#place.context.views.layers.byChain.values());
+    const facts = this.#layers.get(digest);
+    if (facts === undefined) return undefined;
+    const { diffId, diffSize, blob } = facts;
+    return { compression: 'none', blob: { ...blob, size }, layer: { diffId, diffSize } };
+  }
+
+  /**
+   * The pushed manifest under each of its names, and each index of the repository that names it: a
+   * reference to the index then has the image of one more platform.
+   */
+  #index(): Uint8Array {
+    const { descriptor, references, repository } = this.#pushed;
+    const { context, repositories } = this.#place;
+    const entries = references.map((name) => namedEntry(descriptor, name));
+    const indexes = repositories.members(repository).indexesOf.get(descriptor.digest);
+    const others = indexes === undefined ? [] : (repositories.references(repository) ?? []);
+    for (const reference of others) {
+      const target = context.views.references.byName.get(reference)?.target;
+      if (target === undefined || references.includes(reference) || indexes?.has(target.digest) !== true) continue;
+      entries.push(namedEntry(target, reference));
+    }
+    return encodeDocument(indexOf(entries), indexCodec);
+  }
+}
+
+function namedEntry(target: Descriptor, name: string): DescriptorDocument {
+  return fromDescriptor(target, { annotations: { [CONTAINERD_NAME]: name } });
+}
+
+function layersByBlob(layers: Iterable<LayerFacts>): Map<Digest, LayerFacts> {
+  const byBlob = new Map<Digest, LayerFacts>();
+  for (const facts of layers) byBlob.set(facts.blob.digest, facts);
+  return byBlob;
+}

@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto';
+import {
+  type DescriptorDocument,
+  indexCodec,
+  type IndexDocument,
+  isIndexType,
+  manifestCodec,
+  type ManifestDocument,
+  parseDocument,
+} from '../../archive/documents.js';
+import { StoreError } from '../../errors.js';
+import { MAX_PUSHED_MANIFEST_BYTES } from '../../limits.js';
+import {
+  type ContentName,
+  type Descriptor,
+  type Digest,
+  digestOf,
+  isContentName,
+  isDigest,
+} from '../../model/digest.js';
+import { canonicalReference, parseRepository } from '../../model/reference.js';
+import type { PushRequest } from '../registry-store.js';
+import { isDocumentType, type NamedDescriptor } from './links.js';
+
+/** A manifest or index whose form is right. */
+export interface PushedManifest {
+  readonly repository: string;
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
+  /** Digest by which it was pushed. */
+  readonly name: ContentName;
+  /** References to set: each tag, then the digest. */
+  readonly references: readonly string[];
+  readonly subject: Digest | undefined;
+  /** Config and layers of a manifest; what an index names besides manifests. */
+  readonly blobs: readonly NamedDescriptor[];
+  /** Whether it is kept as it came: images are known by SHA-256 alone. */
+  readonly isArtifact: boolean;
+}
+
+/** @throws {StoreError} as `push` of the registry */
+export function checkedManifest({ repository, mediaType, bytes, name, tags = [] }: PushRequest): PushedManifest {
+  parseRepository(repository);
+  if (bytes.length > MAX_PUSHED_MANIFEST_BYTES) {
+    const message = `cannot take a manifest of ${bytes.length} bytes: at most ${MAX_PUSHED_MANIFEST_BYTES} are allowed`;
+    throw new StoreError('ARCHIVE_LIMIT_EXCEEDED', message, { data: { limit: MAX_PUSHED_MANIFEST_BYTES } });
+  }
+  const digest = digestOf(bytes);
+  const found =
+    name === undefined || isDigest(name) ? digest : `sha512:${createHash('sha512').update(bytes).digest('hex')}`;
+  if (name !== undefined && found !== name) {
+    const message = `the manifest has the digest ${found}, not ${name}`;
+    throw new StoreError('BLOB_MISMATCH', message, { data: { expected: name, found } });
+  }
+  const document = checkedDocument(mediaType, bytes, `manifest ${digest}`);
+  const named = namedIn(document, `manifest ${digest}`);
+  const subject = document.subject?.digest;
+  return {
+    repository,
+    descriptor: { digest, size: bytes.length, mediaType },
+    bytes,
+    name: found,
+    references: [...tags.map((tag) => canonicalReference(`${repository}:${tag}`)), `${repository}@${found}`],
+    subject: subject !== undefined && isDigest(subject) ? subject : undefined,
+    blobs: named.filter((each) => 'config' in document || !isDocumentType(each.mediaType)),
+    isArtifact: !isDigest(found) || named.some((each) => !isDigest(each.digest)),
+  };
+}
+
+function checkedDocument(mediaType: string, bytes: Uint8Array, where: string): IndexDocument | ManifestDocument {
+  const isIndex = isIndexType(mediaType);
+  if (!isDocumentType(mediaType)) {
+    throw invalid(where, 'the media type of a manifest or index', JSON.stringify(mediaType.slice(0, 100)));
+  }
+  const document = isIndex ? parseDocument(bytes, indexCodec, where) : parseDocument(bytes, manifestCodec, where);
+  const { mediaType: own, schemaVersion } = document;
+  if (own !== '' && isIndexType(own) !== isIndex) throw invalid(where, mediaType, own);
+  if (schemaVersion !== 2) throw invalid(where, 'schemaVersion 2', String(schemaVersion));
+  return document;
+}
+
+/** What a document names, in its order; a manifest of ORAS has no config. */
+function namedIn(document: IndexDocument | ManifestDocument, where: string): NamedDescriptor[] {
+  const all =
+    'config' in document
+      ? [
+          ...(document.config.digest === '' ? [] : [document.config]),
+          ...(document.layers ?? []),
+          ...(document.blobs ?? []),
+        ]
+      : (document.manifests ?? []);
+  return all.map((each) => namedDescriptor(each, where));
+}
+
+function namedDescriptor({ digest, size, mediaType }: DescriptorDocument, where: string): NamedDescriptor {
+  if (isContentName(digest) && typeof size === 'number' && size >= 0) return { digest, size, mediaType };
+  throw invalid(where, 'descriptors with a digest and a size', JSON.stringify(digest.slice(0, 100)));
+}
+
+function invalid(where: string, expected: string, found: string): StoreError {
+  const message = `cannot read the ${where}: expected ${expected}, found ${found}`;
+  return new StoreError('ARCHIVE_MANIFEST_INVALID', message, { data: { where } });
+}

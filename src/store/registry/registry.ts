@@ -1,0 +1,291 @@
+import { Readable } from 'node:stream';
+import type { ReferenceEntry } from '../../../projections/references.js';
+import type { Page } from '../../../projections/projection.js';
+import type { Views } from '../../../projections/views.js';
+import { loadCode } from '../../errors.js';
+import { MAX_KEPT_PAST_REGISTRIES, MAX_SEARCHED_REPOSITORIES } from '../../limits.js';
+import { type ContentName, type Digest, type ImageId, isContentName } from '../../model/digest.js';
+import type { Referrer } from '../artifacts.js';
+import { refuseErased } from '../commands/decision.js';
+import { decideRemoveReferences } from '../commands/tag.js';
+import type { StoreContext } from '../context.js';
+import { type PastOptions, seqAt, type When } from '../past/audit.js';
+import type {
+  ByteRange,
+  PushRequest,
+  PushResult,
+  RegistryBlob,
+  RegistryDocument,
+  RegistryReads,
+  RegistryStore,
+  UploadArea,
+} from '../registry-store.js';
+import { pastViewsAt } from '../snapshots/views-at.js';
+import type { WriteOptions } from '../store.js';
+import { Repositories } from './repositories.js';
+import { madeManifest } from './save-manifest.js';
+
+/** A document without the name that a repository has for it. */
+type StoredDocument = Omit<RegistryDocument, 'name'>;
+
+/** Reads repositories of the present or the past: only the views differ. */
+class RegistryReader implements RegistryReads {
+  readonly #context: StoreContext;
+  readonly #views: Views;
+  readonly repositoriesOf: Repositories;
+  #known: Set<Digest> | undefined;
+
+  constructor(context: StoreContext, views: Views) {
+    this.#context = context;
+    this.#views = views;
+    this.repositoriesOf = new Repositories({
+      views,
+      documentOf: (entry) => this.#documentOf(entry),
+      contentOf: (digest) => this.#knownContent(digest),
+    });
+  }
+
+  repositories(): string[] {
+    this.#context.checkOpen();
+    return this.repositoriesOf.all();
+  }
+
+  tags(repository: string): string[] | undefined {
+    this.#context.checkOpen();
+    const names = this.repositoriesOf.references(repository);
+    if (names === undefined) return undefined;
+    const tags = [...names].filter((name) => !name.includes('@')).map((name) => name.slice(repository.length + 1));
+    return tags.sort();
+  }
+
+  manifest(repository: string, tagOrName: string): RegistryDocument | undefined {
+    this.#context.checkOpen();
+    if (!isContentName(tagOrName)) {
+      const entry = this.#views.references.byName.get(`${repository}:${tagOrName}`);
+      const document = entry && this.#documentOf(entry);
+      return document && { ...document, name: this.repositoriesOf.nameOf(repository, document.descriptor.digest) };
+    }
+    const descriptor = this.repositoriesOf.members(repository).manifests.get(tagOrName);
+    if (descriptor === undefined) return undefined;
+    const bytes = this.#context.log.content(descriptor.digest);
+    if (bytes !== undefined) return { descriptor, bytes, name: tagOrName };
+    refuseErased(this.#context.views.erasures, descriptor.digest);
+    return this.#madeAs(repository, descriptor.digest);
+  }
+
+  blob(repository: string, name: ContentName): RegistryBlob | undefined {
+    this.#context.checkOpen();
+    const target = this.repositoriesOf.members(repository).blobs.get(name);
+    return target && (this.#config(target.digest) ?? this.#file(target.digest));
+  }
+
+  #file(digest: Digest): RegistryBlob | undefined {
+    const { blobs } = this.#context;
+    const size = blobs.size(digest);
+    return size === undefined ? undefined : { digest, size, read: (range) => blobs.stream(digest, range) };
+  }
+
+  repositoriesWith(blob: ContentName): string[] {
+    this.#context.checkOpen();
+    // Whoever leaves out the repository has just used it, or uploads what is there already.
+    const searched = this.repositoriesOf.all().slice(0, MAX_SEARCHED_REPOSITORIES);
+    return searched.filter((repository) => this.repositoriesOf.members(repository).blobs.has(blob));
+  }
+
+  referrers(repository: string, subject: ContentName): Referrer[] {
+    this.#context.checkOpen();
+    const { manifests } = this.repositoriesOf.members(repository);
+    const digest = manifests.get(subject)?.digest ?? (subject as Digest);
+    return [...(this.#views.artifacts.bySubject.get(digest) ?? [])].flatMap((about): Referrer[] => {
+      const descriptor = manifests.get(about);
+      const bytes = this.#context.log.content(about);
+      return descriptor === undefined || bytes === undefined ? [] : [{ ...descriptor, ...describe(bytes) }];
+    });
+  }
+
+  #config(digest: Digest): RegistryBlob | undefined {
+    if (!this.#views.images.has(digest as ImageId)) return undefined;
+    const bytes = this.#context.readConfig(digest as ImageId).bytes();
+    return { digest, size: bytes.length, read: (range) => bytesStream(bytes, range) };
+  }
+
+  #documentOf(entry: ReferenceEntry): StoredDocument | undefined {
+    const { image, target } = entry;
+    if (target !== undefined) {
+      const bytes = this.#context.log.content(target.digest);
+      return bytes && { descriptor: target, bytes };
+    }
+    return image === undefined ? undefined : this.#imageDocument(image);
+  }
+
+  /** The first manifest that an image came with, else the one that `save` writes. */
+  #imageDocument(image: ImageId): StoredDocument | undefined {
+    for (const { manifest } of this.#views.manifests.get(image) ?? []) {
+      const bytes = this.#context.log.content(manifest.digest);
+      if (bytes !== undefined) return { descriptor: manifest, bytes };
+    }
+    return madeManifest(image, this.#context, this.#views);
+  }
+
+  /** A manifest of the repository that no archive brought. */
+  #madeAs(repository: string, digest: Digest): RegistryDocument | undefined {
+    for (const name of this.repositoriesOf.references(repository) ?? []) {
+      const entry = this.#views.references.byName.get(name);
+      const document = entry && this.#documentOf(entry);
+      if (document?.descriptor.digest === digest) return { ...document, name: digest };
+    }
+    return undefined;
+  }
+
+  /** Takes over what events, folded already, changed. */
+  note(page: Page): void {
+    this.repositoriesOf.note(page);
+    for (const event of page) {
+      if (event.type === 'ManifestAdded') this.#known?.add(event.manifest.digest);
+      else if (event.type === 'ArtifactAdded') this.#known?.add(event.artifact.digest);
+      else if (event.type === 'ImageDeleted' || event.type === 'ArtifactRemoved') this.#known = undefined;
+    }
+  }
+
+  /** Content outlives its manifest, and that of the past may have come later. */
+  #knownContent(digest: Digest): Uint8Array | undefined {
+    this.#known ??= new Set(knownDocuments(this.#views));
+    return this.#known.has(digest) ? this.#context.log.content(digest) : undefined;
+  }
+}
+
+/** The manifests and artifacts of a store; an index of images alone is none of its own. */
+function* knownDocuments({ manifests, artifacts }: Views): Generator<Digest> {
+  for (const entries of manifests.values()) for (const { manifest } of entries) yield manifest.digest;
+  yield* artifacts.byDigest.keys();
+}
+
+/** Type and annotations of a manifest, as the referrers API gives them (OCI distribution spec, "Listing Referrers"). */
+function describe(bytes: Uint8Array): Pick<Referrer, 'artifactType' | 'annotations'> {
+  const { artifactType, config, annotations } = JSON.parse(new TextDecoder().decode(bytes)) as {
+    readonly artifactType?: string;
+    readonly config?: { readonly mediaType?: string };
+    readonly annotations?: Readonly<Record<string, string>> | null;
+  };
+  return { artifactType: artifactType || (config?.mediaType ?? ''), annotations: annotations ?? {} };
+}
+
+function bytesStream(bytes: Uint8Array, range: ByteRange | undefined): Readable {
+  const part = range === undefined ? bytes : bytes.subarray(range.first, range.last + 1);
+  return Readable.from([part], { objectMode: false });
+}
+
+/** The registry of an open store. */
+export class LocalRegistry implements RegistryStore {
+  readonly #context: StoreContext;
+  readonly uploads: UploadArea;
+  #present: RegistryReader | undefined;
+  /** By seq, the least recently used first. */
+  readonly #past = new Map<number, Promise<RegistryReader>>();
+
+  constructor(context: StoreContext, uploads: UploadArea) {
+    this.#context = context;
+    this.uploads = uploads;
+  }
+
+  repositories(): string[] {
+    return this.#reader.repositories();
+  }
+
+  tags(repository: string): string[] | undefined {
+    return this.#reader.tags(repository);
+  }
+
+  manifest(repository: string, tagOrName: string): RegistryDocument | undefined {
+    return this.#reader.manifest(repository, tagOrName);
+  }
+
+  blob(repository: string, name: ContentName): RegistryBlob | undefined {
+    return this.#reader.blob(repository, name) ?? this.uploads.staged(repository, name);
+  }
+
+  repositoriesWith(blob: ContentName): string[] {
+    const staged = this.uploads.repositoriesWith(blob);
+    return [...new Set([...staged, ...this.#reader.repositoriesWith(blob)])];
+  }
+
+  referrers(repository: string, subject: ContentName): Referrer[] {
+    return this.#reader.referrers(repository, subject);
+  }
+
+  async at(when: When, options: PastOptions = {}): Promise<RegistryReads & { readonly seq: number }> {
+    this.#context.checkOpen();
+    const seq = seqAt(when, this.#context, options);
+    const reader = await this.#readerAt(seq);
+    return {
+      seq,
+      repositories: () => reader.repositories(),
+      tags: (repository) => reader.tags(repository),
+      manifest: (repository, tagOrName) => reader.manifest(repository, tagOrName),
+      blob: (repository, name) => reader.blob(repository, name),
+      repositoriesWith: (blob) => reader.repositoriesWith(blob),
+      referrers: (repository, digest) => reader.referrers(repository, digest),
+    };
+  }
+
+  async push(request: PushRequest, options: WriteOptions = {}): Promise<PushResult> {
+    this.#context.checkWritable();
+    const { loadPushed } = await loadCode('that takes pushes', import('./load-pushed.js'));
+    const { repositoriesOf } = this.#reader;
+    return loadPushed(request, options, {
+      context: this.#context,
+      uploads: this.uploads,
+      repositories: repositoriesOf,
+    });
+  }
+
+  async remove(repository: string, tagOrName: string, options: WriteOptions = {}): Promise<readonly string[]> {
+    this.#context.checkWritable();
+    const { repositoriesOf } = this.#reader;
+    const decide = isContentName(tagOrName)
+      ? decideRemoveReferences(() => this.#referencesTo(repository, tagOrName), {
+          name: `${repository}@${tagOrName}`,
+          indexesOf: () => {
+            const { manifests, indexesOf } = repositoriesOf.members(repository);
+            return indexesOf.get(manifests.get(tagOrName)?.digest as Digest);
+          },
+        })
+      : decideRemoveReferences(() => [`${repository}:${tagOrName}`], {
+          name: `${repository}:${tagOrName}`,
+          indexesOf: () => undefined,
+        });
+    return this.#context.submit(decide, options);
+  }
+
+  /** References of a repository to a manifest or index: its digests, and its tags. */
+  #referencesTo(repository: string, name: ContentName): string[] {
+    const { repositoriesOf } = this.#reader;
+    const digest = repositoriesOf.members(repository).manifests.get(name)?.digest;
+    if (digest === undefined) return [];
+    const { byName } = this.#context.views.references;
+    return [...(repositoriesOf.references(repository) ?? [])].filter((reference) => {
+      const target = byName.get(reference)?.target;
+      if (target !== undefined) return target.digest === digest;
+      return this.#reader.manifest(repository, reference.slice(repository.length + 1))?.descriptor.digest === digest;
+    });
+  }
+
+  get #reader(): RegistryReader {
+    if (this.#present !== undefined) return this.#present;
+    const reader = new RegistryReader(this.#context, this.#context.views);
+    this.#context.viewSet.folded$.subscribe((page) => reader.note(page));
+    this.#present = reader;
+    return reader;
+  }
+
+  async #readerAt(seq: number): Promise<RegistryReader> {
+    const known =
+      this.#past.get(seq) ?? pastViewsAt(this.#context, seq).then((views) => new RegistryReader(this.#context, views));
+    this.#past.delete(seq);
+    this.#past.set(seq, known);
+    known.catch(() => this.#past.delete(seq));
+    const [oldest] = this.#past.keys();
+    if (this.#past.size > MAX_KEPT_PAST_REGISTRIES && oldest !== undefined) this.#past.delete(oldest);
+    return known;
+  }
+}

@@ -1,0 +1,262 @@
+import { appendFile, open, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import test from 'ava';
+import { digestHex, digestOf } from '../../../src/model/digest.js';
+import { buildTar } from '../../support/build-tar.js';
+import { rejection } from '../../support/rejection.js';
+import { withCalls } from '../../support/replaced-calls.js';
+import { bytesOf, chunksOf, hangingAfter, HOUR, OTHER, REPOSITORY, uploaded, uploadWorld } from './upload-world.js';
+
+const tar = await buildTar([{ name: 'a', body: 'x'.repeat(5_000) }]);
+const layer = new Uint8Array(gzipSync(tar));
+const digest = digestOf(layer);
+
+test('an upload is measured while it comes in, and staged under its digest', async (t) => {
+  const world = await uploadWorld(t);
+  const uploads = await world.open();
+  const upload = await uploads.start(REPOSITORY, 'ada');
+  t.is(upload.size, 0);
+  t.is(await upload.append(chunksOf([layer.subarray(0, 10), layer.subarray(10, 20)])), 20);
+  t.is((await uploads.upload(REPOSITORY, upload.id)).size, 20);
+  t.is(await upload.append(chunksOf([layer.subarray(20)]), 20), layer.length);
+  const staged = await upload.finish(digest);
+  t.like(staged, { digest, size: layer.length });
+  t.deepEqual(staged.measurement, {
+    compression: 'gzip',
+    blob: { digest, size: layer.length, mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip' },
+    layer: { diffId: digestOf(tar), diffSize: 5_000 },
+  });
+  t.deepEqual(await bytesOf(staged), layer);
+  t.deepEqual(await bytesOf(staged, 3, 7), layer.slice(3, 8));
+  t.deepEqual(world.files(), [`staged/${digestHex(digest)}`, `staged/${digestHex(digest)}.json`]);
+  await rejection(t, 'UPLOAD_NOT_FOUND', uploads.upload(REPOSITORY, upload.id));
+  await rejection(t, 'UPLOAD_NOT_FOUND', upload.append(chunksOf([layer])));
+});
+
+test('what was acknowledged is there after a crash, and the meter reads it once', async (t) => {
+  const world = await uploadWorld(t);
+  const before = await (await world.open()).start(REPOSITORY, 'ada');
+  await before.append(chunksOf([layer.subarray(0, 60)]));
+  const upload = await (await world.open()).upload(REPOSITORY, before.id);
+  t.is(upload.size, 60);
+  await upload.append(chunksOf([layer.subarray(60)]), 60);
+  const staged = await upload.finish(digest);
+  t.like(staged.measurement, { layer: { diffId: digestOf(tar) } });
+  const again = (await world.open()).staged(REPOSITORY, digest);
+  t.deepEqual(again?.measurement, staged.measurement);
+  t.deepEqual(again && (await bytesOf(again)), layer);
+});
+
+test('an upload that power loss cut short says so, and one without a record is gone', async (t) => {
+  const world = await uploadWorld(t);
+  const uploads = await world.open();
+  const [cut, lost] = [await uploads.start(REPOSITORY, 'ada'), await uploads.start(REPOSITORY, 'ada')];
+  for (const each of [cut, lost]) await each.append(chunksOf([layer]));
+  await truncate(join(world.directory, 'uploads/incoming', cut.id), 64);
+  await writeFile(join(world.directory, 'uploads/incoming', `${lost.id}.json`), '');
+  const again = await world.open();
+  const upload = await again.upload(REPOSITORY, cut.id);
+  t.is(upload.size, 64);
+  await rejection(t, 'UPLOAD_NOT_FOUND', again.upload(REPOSITORY, lost.id));
+  t.is(world.notices.length, 1);
+  await upload.append(chunksOf([layer.subarray(64)]));
+  t.is((await upload.finish(digest)).digest, digest);
+});
+
+test('bytes that begin elsewhere are refused, and change nothing', async (t) => {
+  const uploads = await (await uploadWorld(t)).open();
+  const upload = await uploads.start(REPOSITORY, 'ada');
+  await upload.append(chunksOf([layer.subarray(0, 50)]), 0);
+  for (const from of [0, 49, 51]) {
+    const error = await rejection(t, 'UPLOAD_OUT_OF_ORDER', upload.append(chunksOf([layer]), from));
+    t.deepEqual(error.data, { size: 50, from });
+  }
+  t.is(upload.size, 50);
+});
+
+test('one request at a time works on an upload; a cancel stops it', async (t) => {
+  const world = await uploadWorld(t);
+  const upload = await (await world.open()).start(REPOSITORY, 'ada');
+  const { bytes, hangs } = hangingAfter(layer.subarray(0, 5));
+  const hanging = upload.append(bytes);
+  await hangs;
+  await rejection(t, 'UPLOAD_OUT_OF_ORDER', upload.append(chunksOf([layer])));
+  await rejection(t, 'UPLOAD_OUT_OF_ORDER', upload.finish(digest));
+  await Promise.all([upload.cancel(), rejection(t, 'UPLOAD_NOT_FOUND', hanging)]);
+  t.deepEqual(world.files(), []);
+});
+
+test('a source that fails leaves what came before', async (t) => {
+  const uploads = await (await uploadWorld(t)).open();
+  const upload = await uploads.start(REPOSITORY, 'ada');
+  const failure = new Error('the connection is gone');
+  const thrown = await t.throwsAsync(upload.append(chunksOf([layer.subarray(0, 30)], failure)));
+  t.is(thrown, failure);
+  t.is(upload.size, 30);
+  await upload.append(chunksOf([layer.subarray(30)]), 30);
+  t.is((await upload.finish(digest)).size, layer.length);
+});
+
+test('an upload with another digest is removed', async (t) => {
+  const world = await uploadWorld(t);
+  const uploads = await world.open();
+  const error = await rejection(t, 'BLOB_MISMATCH', uploaded(uploads, layer, { digest: digestOf(tar) }));
+  t.deepEqual(error.data, { expected: digestOf(tar), found: digest });
+  t.deepEqual(world.files(), []);
+  t.is(uploads.staged(REPOSITORY, digest), undefined);
+});
+
+test('a chunk that is no bytes is refused', async (t) => {
+  const upload = await (await (await uploadWorld(t)).open()).start(REPOSITORY, 'ada');
+  const text = ['text'] as unknown as AsyncIterable<Uint8Array>;
+  await t.throwsAsync(upload.append(text), { instanceOf: TypeError });
+  t.is(upload.size, 0);
+});
+
+test('an empty upload, and one that is no layer, are blobs too', async (t) => {
+  const uploads = await (await uploadWorld(t)).open();
+  const empty = new Uint8Array(0);
+  const staged = await uploaded(uploads, empty, { digest: digestOf(empty) });
+  t.deepEqual(await bytesOf(staged), empty);
+  const text = new TextEncoder().encode('{"architecture":"amd64"}');
+  const config = await uploaded(uploads, text, { digest: digestOf(text) });
+  t.like(config.measurement?.layer, { code: 'LAYER_INVALID' });
+});
+
+test('the finding that a blob is no layer survives a restart', async (t) => {
+  const world = await uploadWorld(t);
+  const text = new TextEncoder().encode('{"architecture":"amd64"}');
+  const before = await uploaded(await world.open(), text, { digest: digestOf(text) });
+  const after = (await world.open()).staged(REPOSITORY, digestOf(text));
+  t.like(after?.measurement?.layer, { code: 'LAYER_INVALID' });
+  t.like(after?.measurement, { compression: 'none', blob: before.measurement?.blob });
+});
+
+test('an upload of another repository is not found', async (t) => {
+  const uploads = await (await uploadWorld(t)).open();
+  const { id } = await uploads.start(REPOSITORY, 'ada');
+  await rejection(t, 'UPLOAD_NOT_FOUND', uploads.upload(OTHER, id));
+  await rejection(t, 'UPLOAD_NOT_FOUND', uploads.upload(REPOSITORY, '../../imagelog.json'));
+});
+
+test('an upload expires a day after its last use, also by a clock that was set back', async (t) => {
+  const world = await uploadWorld(t);
+  const uploads = await world.open();
+  const [left, used] = [await uploads.start(REPOSITORY, 'ada'), await uploads.start(REPOSITORY, 'ada')];
+  for (const each of [left, used]) await each.append(chunksOf([layer]));
+  world.time += 23 * HOUR;
+  await used.append(chunksOf([layer]));
+  world.time += HOUR;
+  await uploads.sweep();
+  await rejection(t, 'UPLOAD_NOT_FOUND', uploads.upload(REPOSITORY, left.id));
+  t.is((await uploads.upload(REPOSITORY, used.id)).size, 2 * layer.length);
+  t.deepEqual(world.files(), [`incoming/${used.id}`, `incoming/${used.id}.json`]);
+  world.time -= 1_000 * HOUR;
+  const again = await world.open();
+  world.time += 24 * HOUR;
+  await again.sweep();
+  t.deepEqual(world.files(), []);
+});
+
+test('a close stops requests and keeps what came; no upload is taken afterwards', async (t) => {
+  const world = await uploadWorld(t);
+  const uploads = await world.open();
+  const upload = await uploads.start(REPOSITORY, 'ada');
+  const { bytes, hangs } = hangingAfter(layer.subarray(0, 40));
+  const hanging = upload.append(bytes);
+  await hangs;
+  await Promise.all([uploads.end(), rejection(t, 'STORE_CLOSED', hanging)]);
+  await rejection(t, 'STORE_CLOSED', uploads.start(REPOSITORY, 'ada'));
+  await rejection(t, 'STORE_CLOSED', upload.append(chunksOf([layer])));
+  const again = await (await world.open()).upload(REPOSITORY, upload.id);
+  t.is(again.size, 40);
+  await again.append(chunksOf([layer.subarray(40)]), 40);
+  t.is((await again.finish(digest)).digest, digest);
+});
+
+test('uploads beyond those that keep a meter are read again', async (t) => {
+  const uploads = await (await uploadWorld(t)).open({ idleMeters: 1 });
+  const all = await Promise.all([1, 2, 3].map(() => uploads.start(REPOSITORY, 'ada')));
+  for (const upload of all) await upload.append(chunksOf([layer.subarray(0, 77)]));
+  for (const upload of all) await upload.append(chunksOf([layer.subarray(77)]));
+  for (const upload of all) t.like((await upload.finish(digest)).measurement, { layer: { diffId: digestOf(tar) } });
+});
+
+test('files that a crash left are removed, and those of uploads stay', async (t) => {
+  const world = await uploadWorld(t);
+  const uploads = await world.open();
+  const { id } = await uploads.start(REPOSITORY, 'ada');
+  await uploaded(uploads, layer, { digest });
+  const kept = world.files();
+  const folder = join(world.directory, 'uploads');
+  for (const name of ['incoming/lone', 'incoming/lone2.json', 'staged/.tmp-1', `staged/${'0'.repeat(64)}`]) {
+    await appendFile(join(folder, name), 'left');
+  }
+  t.is((await (await world.open()).upload(REPOSITORY, id)).size, 0);
+  t.deepEqual(world.files(), kept);
+  t.deepEqual(world.notices, []);
+  t.deepEqual(new Uint8Array(await readFile(join(folder, 'staged', digestHex(digest)))), layer);
+});
+
+test('a store that is read only takes no upload, and has none', async (t) => {
+  const world = await uploadWorld(t);
+  const { id } = await (await world.open()).start(REPOSITORY, 'ada');
+  const files = world.files();
+  world.readOnly = true;
+  world.time += 48 * HOUR;
+  const uploads = await world.open();
+  await rejection(t, 'STORE_READ_ONLY', uploads.start(REPOSITORY, 'ada'));
+  await rejection(t, 'STORE_READ_ONLY', uploads.upload(REPOSITORY, id));
+  await rejection(t, 'STORE_READ_ONLY', uploads.mount(REPOSITORY, digest, 'ada'));
+  await rejection(t, 'STORE_READ_ONLY', uploads.remove(REPOSITORY, digest));
+  t.is(uploads.staged(REPOSITORY, digest), undefined);
+  t.deepEqual(world.files(), files);
+});
+
+test('the folder is made for the first upload', async (t) => {
+  const world = await uploadWorld(t);
+  const uploads = await world.open();
+  await rejection(t, 'UPLOAD_NOT_FOUND', uploads.upload(REPOSITORY, 'none'));
+  await uploads.settle(REPOSITORY, [digest]);
+  await uploads.sweep();
+  await uploads.end();
+  t.deepEqual(await readdir(world.directory), ['blobs']);
+});
+
+for (const [what, name] of [
+  ['bytes', 'write'],
+  ['room for a new file', 'open'],
+] as const) {
+  test(`a disk without ${what} refuses uploads and grows no further`, async (t) => {
+    const world = await uploadWorld(t);
+    const uploads = await world.open();
+    const other = await uploads.start(OTHER, 'ada');
+    const files = world.files();
+    await withFullDisk(name, async () => {
+      const error = await rejection(t, 'DISK_FULL', uploaded(uploads, layer, { digest }));
+      t.is(error.data['systemCode'], 'ENOSPC');
+    });
+    t.deepEqual(world.files(), files);
+    await other.append(chunksOf([layer]));
+    t.is((await other.finish(digest)).size, layer.length);
+    const again = await uploaded(uploads, layer, { digest });
+    t.deepEqual(await bytesOf(again), layer);
+  });
+}
+
+/** Runs `run` while a call of every open file, or the making of files, fails as on a full disk. */
+async function withFullDisk(name: 'write' | 'open', run: () => Promise<void>): Promise<void> {
+  const full = (): never => {
+    throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+  };
+  if (name === 'open') return withCalls({ promises: { open: full } }, run);
+  const probe = await open(process.execPath);
+  const prototype = Object.getPrototypeOf(probe) as { write: unknown };
+  await probe.close();
+  const { write } = prototype;
+  prototype.write = full;
+  await run().finally(() => {
+    prototype.write = write;
+  });
+}
