@@ -22,7 +22,7 @@ export interface CommandFiles {
    * @throws {StoreError} FILE_NOT_FOUND, KEY_INVALID, KEY_EXPOSED, IO_FAILED
    */
   verifierKey(path: string): Promise<string>;
-  /** @throws {StoreError} FILE_NOT_FOUND; whatever else keeps it from being read, the read names */
+  /** @throws {StoreError} FILE_NOT_FOUND; any other failure is reported by the read */
   mustBeThere(path: string): Promise<void>;
   /** Returns a file or directory as an archive, opened when it is read. */
   archive(path: string): ArchiveSource;

@@ -14,7 +14,7 @@ import { type Colors, colorsFor, jsonText } from './render/text.js';
 /** Options of every command, given before or after its name. */
 interface GlobalOptions {
   readonly store?: string | undefined;
-  /** False for none, whatever the environment says. */
+  /** False for none, regardless of the environment. */
   readonly host?: string | false | undefined;
   readonly actor?: string | undefined;
   readonly reason?: string | undefined;

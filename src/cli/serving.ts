@@ -8,7 +8,10 @@ import type { CommandContext } from './context.js';
  * Returns a STORE_LOCKED error that tells of the server that holds the store; undefined if none does,
  * as then the holder may end soon.
  */
-export async function heldByServer(error: StoreError, { directory, may }: CommandContext): Promise<StoreError | undefined> {
+export async function heldByServer(
+  error: StoreError,
+  { directory, may }: CommandContext,
+): Promise<StoreError | undefined> {
   if (error.data['directory'] !== directory) return undefined;
   const socket = socketPathOf(directory);
   if (!(await isAnswering(socket).catch(() => false))) return undefined;

@@ -29,7 +29,10 @@ export interface Served {
 export async function serveHere(
   t: ExecutionContext,
   directory: string,
-  { server: options = {}, store: storeOptions = {} }: { readonly server?: ServerOptions; readonly store?: OpenOptions } = {},
+  {
+    server: options = {},
+    store: storeOptions = {},
+  }: { readonly server?: ServerOptions; readonly store?: OpenOptions } = {},
 ): Promise<Served> {
   const store = await openStore(directory, { onNotice: () => undefined, ...storeOptions });
   const failures: unknown[] = [];

@@ -64,7 +64,13 @@ const byToken: Access = {
     const name = authorization[0]?.replace('Bearer ', '') ?? 'nobody';
     const may = users[name] ?? [];
     const hasRights = may.length > 0;
-    const grant: Grant = { actor: name, isLoggedIn: hasRights, hasRights, mayNameActor: false, may: (action) => may.includes(action) };
+    const grant: Grant = {
+      actor: name,
+      isLoggedIn: hasRights,
+      hasRights,
+      mayNameActor: false,
+      may: (action) => may.includes(action),
+    };
     return grant;
   },
   challenge: () => 'Bearer realm="test"',
@@ -84,7 +90,10 @@ test('the actor is who the client says on the same machine', async (t) => {
 test('over TCP the actor is who the server knows, and each may what the command table says', async (t) => {
   const { anywhereIn, served } = await start(t, byToken);
   const as = (token: string, ...argv: string[]): Promise<Ran> =>
-    anywhereIn({ env: { IMAGELOG_HOST: served.url, IMAGELOG_STORE: '', IMAGELOG_TOKEN: token, IMAGELOG_ACTOR: '' } }, ...argv);
+    anywhereIn(
+      { env: { IMAGELOG_HOST: served.url, IMAGELOG_STORE: '', IMAGELOG_TOKEN: token, IMAGELOG_ACTOR: '' } },
+      ...argv,
+    );
   t.is((await as('reader', 'images')).code, 0);
   const refused = await as('reader', 'tag', 'tiny:1', 'a:1');
   t.is(refused.code, 1);
@@ -155,7 +164,10 @@ test('commands of files say that no server runs them', async (t) => {
 test('a socket without a server costs nothing: the files answer', async (t) => {
   const { anywhere, session, served } = await start(t);
   await served.stop();
-  const child = spawn(process.execPath, ['-e', `require('net').createServer().listen(${JSON.stringify(served.socket)}, () => process.kill(process.pid, 'SIGKILL'))`]);
+  const child = spawn(process.execPath, [
+    '-e',
+    `require('net').createServer().listen(${JSON.stringify(served.socket)}, () => process.kill(process.pid, 'SIGKILL'))`,
+  ]);
   await once(child, 'close');
   const { code, stderr } = await anywhere('images');
   t.deepEqual({ code, stderr }, { code: 0, stderr: '' });
@@ -214,7 +226,9 @@ test('a follower sees what others write, and ends with its client', async (t) =>
   await anywhere('tag', 'tiny:1', 'a:1');
   await seen;
   controller.abort(new Interruption('SIGINT'));
-  const child = spawn(process.execPath, [main, '--store', served.store.directory, 'log', '--follow'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn(process.execPath, [main, '--store', served.store.directory, 'log', '--follow'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   await once(child.stdout, 'data');
   child.kill('SIGKILL');
   await once(child, 'close');
@@ -306,7 +320,7 @@ async function startFalse(
   return { session, anywhere: (...argv) => session.runIn({ isAnywhere: true }, ...argv) };
 }
 
-test('frames that are none end the connection, and nothing else', async (t) => {
+test('malformed frames end the connection, and nothing else', async (t) => {
   const { anywhere, served } = await start(t);
   const head = (length: number, kind: number): Buffer => {
     const bytes = Buffer.alloc(5);
@@ -314,8 +328,17 @@ test('frames that are none end the connection, and nothing else', async (t) => {
     bytes.writeUInt8(kind, 4);
     return bytes;
   };
-  const frame = (kind: number, payload: string): Buffer => Buffer.concat([head(payload.length + 1, kind), Buffer.from(payload)]);
-  const valid = { argv: ['log', '--follow'], env: {}, now: 0, timeZone: 'UTC', actor: 'x', stdout: { columns: 0 }, stderr: { columns: 0 } };
+  const frame = (kind: number, payload: string): Buffer =>
+    Buffer.concat([head(payload.length + 1, kind), Buffer.from(payload)]);
+  const valid = {
+    argv: ['log', '--follow'],
+    env: {},
+    now: 0,
+    timeZone: 'UTC',
+    actor: 'x',
+    stdout: { columns: 0 },
+    stderr: { columns: 0 },
+  };
   const start1 = frame(fromClient.start, JSON.stringify(valid));
   const rows: readonly Buffer[] = [
     Buffer.from('GET / HTTP/1.1\r\n\r\n'),
@@ -325,7 +348,10 @@ test('frames that are none end the connection, and nothing else', async (t) => {
     frame(fromClient.start, 'no json'),
     frame(fromClient.start, '[]'),
     ...['argv', 'env', 'now', 'timeZone', 'actor', 'stdout', 'store'].map((name) =>
-      frame(fromClient.start, JSON.stringify({ ...valid, [name]: name === 'env' ? { a: 1 } : name === 'argv' ? [1] : [] })),
+      frame(
+        fromClient.start,
+        JSON.stringify({ ...valid, [name]: name === 'env' ? { a: 1 } : name === 'argv' ? [1] : [] }),
+      ),
     ),
     Buffer.concat([start1, frame(99, '{}')]),
     Buffer.concat([start1, frame(fromClient.data, '')]),
@@ -376,7 +402,9 @@ test('a client that reads nothing holds up only itself, and gets all once it rea
   const value = join(session.folder, 'value');
   await writeFile(value, 'x'.repeat(60_000));
   for (let at = 0; at < 40; at++) t.is((await anywhere('meta', 'tiny:1', `key${at}`, '--file', value)).code, 0);
-  const child = spawn(process.execPath, [main, '--store', session.store, 'log', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [main, '--store', session.store, 'log', '--json'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   t.teardown(() => child.kill('SIGKILL'));
   await once(child.stdout, 'readable');
   t.is((await anywhere('images')).code, 0);
@@ -389,7 +417,9 @@ test('a client that reads nothing holds up only itself, and gets all once it rea
 test('a client that is killed while it loads leaves the store as it was', async (t) => {
   const { session, served } = await start(t);
   const { seq } = served.store.log.head;
-  const child = spawn(process.execPath, [main, '--store', session.store, 'load'], { stdio: ['pipe', 'ignore', 'ignore'] });
+  const child = spawn(process.execPath, [main, '--store', session.store, 'load'], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
   child.stdin.write((await readFile(TINY)).subarray(0, 5_000));
   while (served.ran() === 0) await new Promise((resolve) => setTimeout(resolve, 20));
   child.kill('SIGKILL');

@@ -74,7 +74,12 @@ async function open(target: Target, signal: AbortSignal): Promise<Socket> {
   try {
     if (at.kind === 'https') {
       const { connect: connectTls } = await import('node:tls');
-      const secure = connectTls({ host: at.hostname, port: at.port, servername: at.hostname, ALPNProtocols: ['http/1.1'] });
+      const secure = connectTls({
+        host: at.hostname,
+        port: at.port,
+        servername: at.hostname,
+        ALPNProtocols: ['http/1.1'],
+      });
       socket = secure;
       await once(secure, 'secureConnect', { signal: timeout });
     } else {
@@ -99,7 +104,8 @@ async function placeOf(path: string): Promise<ConnectablePath | undefined> {
 }
 
 function requestText({ at }: Target, authorization: string | undefined): string {
-  const host = at.kind === 'unix' ? 'localhost' : `${at.hostname.includes(':') ? `[${at.hostname}]` : at.hostname}:${at.port}`;
+  const host =
+    at.kind === 'unix' ? 'localhost' : `${at.hostname.includes(':') ? `[${at.hostname}]` : at.hostname}:${at.port}`;
   const lines = [
     `GET ${at.kind === 'unix' ? '' : at.prefix}${COMMAND_PATH} HTTP/1.1`,
     `Host: ${host}`,
@@ -148,7 +154,11 @@ function nextEvent(socket: Socket, events: readonly string[]): Promise<void> {
   });
 }
 
-async function refusal(target: Target, status: number, answer: Answer & { readonly socket: Socket }): Promise<StoreError> {
+async function refusal(
+  target: Target,
+  status: number,
+  answer: Answer & { readonly socket: Socket },
+): Promise<StoreError> {
   const message = await messageOf(answer);
   if (status === 401 || status === 403) {
     const data = { hint: 'name a user in --host, or give a token in $IMAGELOG_TOKEN' };

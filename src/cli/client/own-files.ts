@@ -10,13 +10,13 @@ import { fromWire, toWire } from '../wire-errors.js';
 /** Number of the standard input among the streams. */
 const STDIN_STREAM = 0;
 
-/** Options whose value names what is no file for a server, or a file with a secret. */
+/** Options whose value a server does not read: the name of another thing, or of a file with a secret. */
 const NOT_READ: ReadonlySet<string> = new Set(['--key', '--output', '-o', '--store', '--host']);
 const WRITTEN: readonly string[] = ['--output', '-o'];
 
 /**
  * Reads and writes files of this process for the server that runs its command: only those that the
- * command line names, whatever the server asks for.
+ * command line names: a server may ask for any.
  */
 export class OwnFiles {
   readonly #argv: readonly string[];
@@ -68,7 +68,7 @@ export class OwnFiles {
     source?.grant(bytes);
   }
 
-  /** The server needs no more of a stream, or gives up a file. */
+  /** The server needs no more of a stream, or aborts the writing of a file. */
   cancel(stream: number): void {
     this.#sources.get(stream)?.cancel();
     this.#targets.get(stream)?.stop.abort();
@@ -136,9 +136,7 @@ export class OwnFiles {
         ...(word.startsWith('--') ? [[flag, value.join('=')] as const] : []),
         ...(short === undefined ? [] : [[short, word.slice(2)] as const]),
       ];
-      return uses.some(
-        ([option, given]) => given === path && (options?.includes(option) ?? !NOT_READ.has(option)),
-      );
+      return uses.some(([option, given]) => given === path && (options?.includes(option) ?? !NOT_READ.has(option)));
     });
     if (isNamed) return;
     throw new StoreError('ACCESS_DENIED', `the server asks for ${path}, which the command line does not name`, {

@@ -12,7 +12,7 @@ const BUSY_INTERVAL_MS = 250;
 
 /** The I/O of a process that may leave its command to a server. */
 export interface ClientIo extends CliIo {
-  /** Whether the standard input is a keyboard; a look at `stdin` itself opens it. */
+  /** Whether the standard input is a keyboard; reading `stdin` itself opens it. */
   readonly isInputTerminal: boolean;
 }
 

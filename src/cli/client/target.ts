@@ -67,7 +67,9 @@ const WITH_VALUE: ReadonlySet<string> = new Set([
  */
 export function targetOf(argv: readonly string[], env: CliIo['env']): Target | undefined {
   const { command, store, host, wait, isHelp } = readAsked(argv);
-  const entry = commands.find(({ usage, aliases }) => usage.split(' ')[0] === command || aliases?.includes(command ?? ''));
+  const entry = commands.find(
+    ({ usage, aliases }) => usage.split(' ')[0] === command || aliases?.includes(command ?? ''),
+  );
   const may = entry?.may;
   if (may === undefined || isHelp || host === false) return undefined;
   const asked = { may, store, host, wait };
@@ -117,7 +119,9 @@ export function parseHost(text: string): Target['at'] {
   const kind = url?.protocol.slice(0, -1);
   if (url === undefined || (kind !== 'http' && kind !== 'https') || url.search !== '' || url.hash !== '') {
     throw new StoreError('SERVER_UNAVAILABLE', `the host ${text} is no URL of a server`, {
-      data: { hint: 'a host is like unix:///srv/images/serve.sock, http://localhost:5000 or https://images.example.com' },
+      data: {
+        hint: 'a host is like unix:///srv/images/serve.sock, http://localhost:5000 or https://images.example.com',
+      },
     });
   }
   const { username, password, port } = url;

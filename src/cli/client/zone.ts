@@ -16,7 +16,11 @@ interface Zone {
 export function zoneOf(wanted: string | undefined): Zone {
   const name = wanted?.replace(/^:/, '') || linkedZone();
   // The file says that there is such a zone; `Etc` and others have names that are spelled in more ways.
-  if (name !== undefined && /^(?:Africa|America|Asia|Australia|Europe|Pacific)\/[A-Za-z_/-]+$/.test(name) && isFile(name)) {
+  if (
+    name !== undefined &&
+    /^(?:Africa|America|Asia|Australia|Europe|Pacific)\/[A-Za-z_/-]+$/.test(name) &&
+    isFile(name)
+  ) {
     return { timeZone: name };
   }
   let notice: string | undefined;

@@ -69,7 +69,9 @@ async function rowsOf(context: CommandContext, command: Command): Promise<Row[]>
 /** The server that is named; one that holds the store needs no name. */
 function hostOf({ io: { env } }: CommandContext, command: Command): string | null {
   const levels = [command, ...(command.parent === null ? [] : [command.parent])];
-  const typed = levels.map((level) => level.opts<{ readonly host?: string | false }>().host).find((each) => each !== undefined);
+  const typed = levels
+    .map((level) => level.opts<{ readonly host?: string | false }>().host)
+    .find((each) => each !== undefined);
   return typed === false ? null : (typed ?? nonEmpty(env['IMAGELOG_HOST']) ?? null);
 }
 

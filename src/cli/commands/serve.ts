@@ -52,7 +52,12 @@ function configured(context: CommandContext, command: Command, { config }: Serve
   if (config === undefined) return context;
   const { out, err, at, errColors } = context;
   const io = withConfig(context.io, config);
-  return contextOf(command, io, { out, err }, { at, entry: { ownStore: true }, onNotice: (notice) => err.post(noticeLine(notice, errColors)) });
+  return contextOf(
+    command,
+    io,
+    { out, err },
+    { at, entry: { ownStore: true }, onNotice: (notice) => err.post(noticeLine(notice, errColors)) },
+  );
 }
 
 const OWN_HINTS = {

@@ -56,7 +56,7 @@ async function writeFile(link: ClientLink, content: FileContent, path: string, s
   const over = link.request('write', { path, stream }).finally(() => {
     isOver = true;
   });
-  // A pipe may have no reader; a client that is told to stop replies.
+  // A pipe may have no reader; a client that is asked to stop replies.
   const stop = (): void => void channel.json(fromServer.cancel, { stream });
   signal.addEventListener('abort', stop);
   try {

@@ -10,7 +10,7 @@ import { noticeLine } from '../failure.js';
 import { colorsFor } from '../render/text.js';
 import { run } from '../run.js';
 import { clientFiles } from './client-files.js';
-import { ClientInput, ClientLink, ClientOutput, STDIN_STREAM } from './client-link.js';
+import { type ClientInput, ClientLink, ClientOutput, STDIN_STREAM } from './client-link.js';
 import { type CommandStart, parseStart } from './command-start.js';
 
 /**

@@ -73,7 +73,7 @@ export class CommandService {
     this.#running.add(running);
   };
 
-  /** Resolves when every command has ended; each was told to by the signal of the service. */
+  /** Resolves when every command has ended; each is asked to by the signal of the service. */
   async close(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);
     for (const each of this.#connections) each.destroy();
@@ -118,7 +118,9 @@ export class CommandService {
     const { access, onRefusal } = this.#service;
     // Each, as other paths: Node's own list drops all but the first.
     const { rawHeaders } = request;
-    const authorization = rawHeaders.filter((_, at) => rawHeaders[at - 1]?.toLowerCase() === 'authorization' && at % 2 === 1);
+    const authorization = rawHeaders.filter(
+      (_, at) => rawHeaders[at - 1]?.toLowerCase() === 'authorization' && at % 2 === 1,
+    );
     const report = (status: number, reason: string, user: string | undefined): void =>
       onRefusal({ time: Date.now(), address: connection.address, path: COMMAND_PATH, status, reason, user });
     const challenge = access.challenge(`${connection.isEncrypted ? 'https' : 'http'}://${request.headers.host}`);
