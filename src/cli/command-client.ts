@@ -1,11 +1,13 @@
+import type { Writable } from 'node:stream';
 import type { Action } from '../server/access/access.js';
 import type { EventStore } from '../store/event-store.js';
 import type { WriteOptions } from '../store/store.js';
 import type { CommandFiles } from './command-files.js';
-import type { OutputStream } from './output.js';
 
 /** What a pager of a long answer is to a command: a terminal that it may leave. */
-export type PagerStream = OutputStream & {
+export type PagerStream = Writable & {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
   /** Of a pager that has ended. */
   readonly exitCode: number | null | undefined;
   /** Ends its input and waits until it has ended. */

@@ -52,6 +52,8 @@ interface Declaration {
   readonly act: Act;
   readonly commands: readonly CommandEntry[];
   readonly typed: TypedLine;
+  /** Runs another command line, as a server does. */
+  readonly run: (argv: readonly string[], io: CliIo) => Promise<number>;
   /** Name of the parent command; absent at the top level. */
   readonly within?: string;
   /** Point in time the commands run at; absent for the present. */

@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import type { ExecutionContext } from 'ava';
 import { join } from 'node:path';
-import { runServed } from '../../src/cli/served/run-served.js';
-import type { RunCommand } from '../../src/server/command/command-service.js';
+import { run } from '../../src/cli/run.js';
+import { servedRunner } from '../../src/cli/served/run-served.js';
+import type { RunCommand } from '../../src/server/command/command-call.js';
 import { createServer, type StoreServer } from '../../src/server/create-server.js';
 import type { ServerOptions } from '../../src/server/service.js';
 import type { EventStore } from '../../src/store/event-store.js';
@@ -39,7 +40,7 @@ export async function serveHere(
   let ran = 0;
   const runCommand: RunCommand = (call) => {
     ran += 1;
-    return runServed(call);
+    return servedRunner(run)(call);
   };
   const server = createServer(store, { runCommand, onFailure: (error) => failures.push(error), ...options });
   const socket = join(directory, 'serve.sock');

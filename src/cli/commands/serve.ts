@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { loadCode } from '../../errors.js';
-import type { RunCommand } from '../../server/command/command-service.js';
+import type { RunCommand } from '../../server/command/command-call.js';
 import { parseAddress } from '../../server/service/address.js';
 import type { AccessLogTarget, ServeOptions, Serving } from '../../server/service/serve-store.js';
 import { socketPathOf } from '../../server/service/socket.js';
@@ -19,7 +19,7 @@ import { parseWait } from '../settings.js';
 type ServeFlags = TypedValues & { readonly config?: string };
 
 /** `imagelog serve`: serves the store over HTTP until it is told to stop. */
-export const serveGrammar: Grammar = (_, command) => ({
+export const serveGrammar: Grammar = ({ run }, command) => ({
   about:
     'A registry that docker, podman and others push to and pull from, the feed of events, and the socket that other ' +
     'commands use. Creates the store when there is none. With --at the whole store is served as it was, read-only. ' +
@@ -35,7 +35,7 @@ export const serveGrammar: Grammar = (_, command) => ({
     option('--config <file>', 'the configuration file, instead of the usual one ($IMAGELOG_CONFIG)', nonEmptyText),
     ...serveSettings.flatMap(optionsOf),
   ],
-  action: (context: CommandContext, flags: ServeFlags) => serve(configured(context, command, flags), flags),
+  action: (context: CommandContext, flags: ServeFlags) => serve(configured(context, command, flags), flags, run),
 });
 
 function optionsOf(setting: (typeof serveSettings)[number]): ReturnType<typeof option>[] {
@@ -65,12 +65,12 @@ const OWN_HINTS = {
   ADDRESS_REFUSED: 'with `--tls-cert` and `--tls-key` other machines are served; or listen at 127.0.0.1',
 } as const;
 
-async function serve(context: CommandContext, flags: TypedValues): Promise<void> {
+async function serve(context: CommandContext, flags: TypedValues, run: Parameters<Grammar>[0]['run']): Promise<void> {
   const settings = madeSettings(context.io.env, flags);
   const onNotice = noticesOf(context);
   const { serveStore } = await loadCode('of the server', import('../../server/service/serve-store.js'));
-  const { runServed } = await loadCode('that runs commands', import('../served/run-served.js'));
-  const options = serveOptions(context, settings, { onNotice, runCommand: runServed });
+  const { servedRunner } = await loadCode('that runs commands', import('../served/run-served.js'));
+  const options = serveOptions(context, settings, { onNotice, runCommand: servedRunner(run) });
   await using store = await openFor(context, context.at === undefined ? 'create' : 'read');
   const serving = await serveStore(store, options).catch((error: unknown) => {
     throw withOwnHint(error, OWN_HINTS);

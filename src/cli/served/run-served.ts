@@ -1,24 +1,31 @@
 import { StoreError } from '../../errors.js';
 import type { Action } from '../../server/access/access.js';
-import { CommandStopped, type CommandCall } from '../../server/command/command-service.js';
+import { type CommandCall, CommandStopped, type RunCommand } from '../../server/command/command-call.js';
 import { FrameError, fromClient, fromServer, objectOf } from '../../server/command/frames.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { WriteOptions } from '../../store/store.js';
 import type { CommandClient } from '../command-client.js';
 import { CommandDeclined, Interruption, isInterruptionSignal } from '../exit-codes.js';
 import { noticeLine } from '../failure.js';
+import type { CliIo } from '../output.js';
 import { colorsFor } from '../render/text.js';
-import { run } from '../run.js';
 import { clientFiles } from './client-files.js';
 import { type ClientInput, ClientLink, ClientOutput, STDIN_STREAM } from './client-link.js';
 import { type CommandStart, parseStart } from './command-start.js';
 
+/** The command line: `run`. */
+type RunLine = (argv: readonly string[], io: CliIo) => Promise<number>;
+
 /**
- * Runs the command of a client in the server's process and on its open store; for the option
+ * Returns what runs the command of a client in the server's process and on its open store; for the option
  * `runCommand` of `createServer`. All that the command reads and writes beside the store is the
  * client's.
  */
-export async function runServed(call: CommandCall): Promise<void> {
+export function servedRunner(run: RunLine): RunCommand {
+  return (call) => runServed(call, run);
+}
+
+async function runServed(call: CommandCall, run: RunLine): Promise<void> {
   const { channel, frames, grant } = call;
   const start = parseStart(objectOf(call.start));
   const link = new ClientLink(channel);

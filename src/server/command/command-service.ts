@@ -4,39 +4,13 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { MAX_ACTOR_BYTES, MAX_AGENT_BYTES, MAX_COMMANDS_AT_ONCE, MAX_TRACEPARENT_BYTES } from '../../limits.js';
-import type { EventStore } from '../../store/event-store.js';
 import type { Connection, Grant } from '../access/access.js';
 import { AccessRefusal } from '../access/refusal.js';
 import { connectionOfRequest, fitting, headerText } from '../exchange.js';
 import { answerTo, HttpFailure } from '../failure.js';
 import type { Service } from '../service.js';
+import { type CommandCall, CommandStopped, type RunCommand } from './command-call.js';
 import { COMMAND_PATH, COMMAND_PROTOCOL, type Frame, FrameChannel, fromClient } from './frames.js';
-
-/** A command that a client asks for. */
-export interface CommandCall {
-  readonly store: EventStore;
-  readonly grant: Grant;
-  readonly connection: Connection;
-  /** `User-Agent` of the client. */
-  readonly agent: string | undefined;
-  readonly requestId: string;
-  readonly traceparent: string | undefined;
-  /** The first frame: its payload is the client's word. */
-  readonly start: Frame;
-  readonly channel: FrameChannel;
-  /** The frames after the first. The call reads them all; their end is that of the connection. */
-  readonly frames: AsyncIterable<Frame>;
-  /** Aborted when the server closes, or the client took nothing and gave nothing for too long. */
-  readonly signal: AbortSignal;
-}
-
-/** Runs a command for a client and sends it the exit code. Rejects for what no client could cause. */
-export type RunCommand = (call: CommandCall) => Promise<void>;
-
-/** Why the server aborts a command. */
-export class CommandStopped extends Error {
-  override readonly name = 'CommandStopped';
-}
 
 /** Milliseconds within which a client says what it wants, after it connected. */
 const START_TIMEOUT_MS = 10_000;
