@@ -9,7 +9,12 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { Interruption } from '../../src/cli/exit-codes.js';
-import { MAX_COMMAND_FRAME_BYTES, MAX_COMMANDS_AT_ONCE } from '../../src/limits.js';
+import {
+  COMMAND_CHUNK_BYTES,
+  COMMAND_WINDOW_BYTES,
+  MAX_COMMAND_FRAME_BYTES,
+  MAX_COMMANDS_AT_ONCE,
+} from '../../src/limits.js';
 import type { Access, Grant } from '../../src/server/access/access.js';
 import { COMMAND_PROTOCOL, FrameChannel, fromClient, fromServer, objectOf } from '../../src/server/command/frames.js';
 import { openStore } from '../../src/store/open/open-store.js';
@@ -445,4 +450,29 @@ test('save writes a file as a whole or not at all, also in a folder that is the 
   const proof = join(folder, 'proof');
   t.is((await anywhere('prove', '1', '-o', proof)).code, 0);
   t.is((await session.run('check-proof', proof)).code, 0);
+});
+
+test('a client sends no more of its input than it was asked for, in small frames', async (t) => {
+  const sizes: number[] = [];
+  const { session } = await startFalse(t, async (socket) => {
+    const channel = new FrameChannel(socket, new Uint8Array());
+    for await (const frame of channel.frames()) {
+      if (frame.kind === fromClient.start) {
+        await channel.json(fromServer.pull, { stream: 0, bytes: COMMAND_WINDOW_BYTES });
+      }
+      if (frame.kind !== fromClient.data) continue;
+      sizes.push(frame.payload.length - 4);
+      if (sizes.reduce((sum, size) => sum + size, 0) < COMMAND_WINDOW_BYTES) continue;
+      // Anything beyond would come before the answer to this.
+      await channel.json(fromServer.request, { id: 1, action: 'flush', output: 'stdout' });
+      await channel.json(fromServer.exit, { code: 0 });
+    }
+  });
+  const stdin = Buffer.alloc(2 * COMMAND_WINDOW_BYTES);
+  t.is((await session.runIn({ isAnywhere: true, stdin }, 'load')).code, 0);
+  t.is(
+    sizes.reduce((sum, size) => sum + size, 0),
+    COMMAND_WINDOW_BYTES,
+  );
+  t.true(sizes.every((size) => size <= COMMAND_CHUNK_BYTES));
 });
