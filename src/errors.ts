@@ -110,6 +110,9 @@ export const errorKinds = {
   DISK_FULL: 'Unavailable',
   OUTCOME_UNKNOWN: 'Unavailable',
   LOG_FAILED: 'Unavailable',
+  SERVER_UNAVAILABLE: 'Unavailable',
+  SERVER_BUSY: 'Unavailable',
+  ACCESS_DENIED: 'Unavailable',
   ABORTED: 'Unavailable',
   REGISTRY_UNAVAILABLE: 'Unavailable',
 

@@ -231,6 +231,14 @@ export const MAX_SETTINGS_FILE_BYTES = 65_536;
 /** Key file: twice the longest key. */
 export const MAX_KEY_FILE_BYTES = 1_024;
 
+/** Frame between a command line and the server that runs its command: its words and variables are one. */
+export const MAX_COMMAND_FRAME_BYTES = 2 * 1024 * 1024;
+/** Bytes of a frame with a part of a file or of the standard input. */
+export const COMMAND_CHUNK_BYTES = 128 * 1024;
+/** Bytes of a stream that a client may send before the server has used any. */
+export const COMMAND_WINDOW_BYTES = 1024 * 1024;
+/** Commands that a server runs at once; each follower of the log is one. */
+export const MAX_COMMANDS_AT_ONCE = 64;
 /** Users file and JWKS of a server: some 50,000 users. */
 export const MAX_ACCESS_FILE_BYTES = 4 * 1024 * 1024;
 /** Milliseconds between two checks whether such a file changed. */

@@ -1,4 +1,10 @@
-import { createServer, type RequestListener, type Server as HttpServer, type ServerOptions } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server as HttpServer,
+  type ServerOptions,
+} from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -19,6 +25,8 @@ export interface ListenOptions {
   /** For all addresses; absent for plain HTTP, on loopback alone. */
   readonly tls: TlsKeys | undefined;
   readonly limits: ConnectionLimits;
+  /** Takes connections that leave HTTP. */
+  readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Uint8Array) => void;
   /** Told of connections and requests that are refused before any route. */
   readonly onRefused: (refused: Refused) => void;
 }
@@ -141,7 +149,8 @@ const REFUSALS: Readonly<Record<string, readonly [status: number, reason: string
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'REQUEST_TIMEOUT'],
 };
 
-function prepared<Prepared extends HttpServer>(server: Prepared, { onRefused }: ListenOptions): Prepared {
+function prepared<Prepared extends HttpServer>(server: Prepared, { onRefused, onUpgrade }: ListenOptions): Prepared {
+  server.on('upgrade', onUpgrade);
   // Node would leave out those beyond, silently: they are counted once the request is read.
   server.maxHeadersCount = 0;
   server.on('clientError', (error: Error, socket: Duplex) => {

@@ -103,6 +103,7 @@ async function serveWith(store: EventStore, options: ServeOptions, { log, tls }:
     socket: options.socket,
     socketMode: options.socketMode,
     tls,
+    onUpgrade: server.upgrade,
     limits: connectionLimits(options.limits, (address) => proxies.has(address)),
     onRefused: (refused) => {
       metrics.refused(refused.code);

@@ -12,7 +12,7 @@ export function socketPathOf(directory: string): string {
 }
 
 /** A path of a socket that the system can bind and connect to, while it is not disposed. */
-interface ConnectablePath extends AsyncDisposable {
+export interface ConnectablePath extends AsyncDisposable {
   readonly path: string;
 }
 
