@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { ReferenceEntry } from '../../../projections/references.js';
 import type { Page } from '../../../projections/projection.js';
 import type { Views } from '../../../projections/views.js';
-import { loadCode } from '../../errors.js';
+import { isStoreError, loadCode } from '../../errors.js';
 import { MAX_KEPT_PAST_REGISTRIES, MAX_SEARCHED_REPOSITORIES } from '../../limits.js';
 import { type ContentName, type Digest, type ImageId, isContentName } from '../../model/digest.js';
 import type { Referrer } from '../artifacts.js';
@@ -40,7 +40,7 @@ class RegistryReader implements RegistryReads {
     this.#views = views;
     this.repositoriesOf = new Repositories({
       views,
-      documentOf: (entry) => this.#documentOf(entry),
+      documentOf: (entry) => this.#keptDocumentOf(entry),
       contentOf: (digest) => this.#knownContent(digest),
     });
   }
@@ -66,7 +66,11 @@ class RegistryReader implements RegistryReads {
       return document && { ...document, name: this.repositoriesOf.nameOf(repository, document.descriptor.digest) };
     }
     const descriptor = this.repositoriesOf.members(repository).manifests.get(tagOrName);
-    if (descriptor === undefined) return undefined;
+    if (descriptor === undefined) {
+      const entry = this.#views.references.byName.get(`${repository}@${tagOrName}`);
+      if (entry !== undefined) this.#documentOf(entry);
+      return undefined;
+    }
     const bytes = this.#context.log.content(descriptor.digest);
     if (bytes !== undefined) return { descriptor, bytes, name: tagOrName };
     refuseErased(this.#context.views.erasures, descriptor.digest);
@@ -113,9 +117,20 @@ class RegistryReader implements RegistryReads {
     const { image, target } = entry;
     if (target !== undefined) {
       const bytes = this.#context.log.content(target.digest);
+      if (bytes === undefined) refuseErased(this.#context.views.erasures, target.digest);
       return bytes && { descriptor: target, bytes };
     }
     return image === undefined ? undefined : this.#imageDocument(image);
+  }
+
+  /** One reference whose content was erased hides no other of its repository. */
+  #keptDocumentOf(entry: ReferenceEntry): StoredDocument | undefined {
+    try {
+      return this.#documentOf(entry);
+    } catch (error) {
+      if (isStoreError(error, 'CONTENT_ERASED')) return undefined;
+      throw error;
+    }
   }
 
   /** The first manifest that an image came with, else the one that `save` writes. */
@@ -131,7 +146,7 @@ class RegistryReader implements RegistryReads {
   #madeAs(repository: string, digest: Digest): RegistryDocument | undefined {
     for (const name of this.repositoriesOf.references(repository) ?? []) {
       const entry = this.#views.references.byName.get(name);
-      const document = entry && this.#documentOf(entry);
+      const document = entry && this.#keptDocumentOf(entry);
       if (document?.descriptor.digest === digest) return { ...document, name: digest };
     }
     return undefined;
