@@ -102,15 +102,15 @@ export class UploadFolder {
     await this.make();
     await inSystem('begin an upload', async () => {
       try {
-        const file = await open(this.incomingPath(id), 'wx', 0o600);
-        await file.close();
-        // A crash before this leaves bytes without a record.
         const described = await open(`${this.incomingPath(id)}${RECORD}`, 'wx', 0o600);
         try {
           await described.writeFile(formatUploadRecord(record));
         } finally {
           await described.close();
         }
+        // A crash before this leaves a record, whole or not, of no bytes: it counts for nothing.
+        const file = await open(this.incomingPath(id), 'wx', 0o600);
+        await file.close();
       } catch (error) {
         await this.removeUpload(id);
         throw error;
