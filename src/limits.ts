@@ -42,6 +42,12 @@ export const MAX_PUSHED_MANIFEST_BYTES = 4 * 1024 * 1024;
 export const MAX_KEPT_REPOSITORIES = 1_000;
 /** Repositories searched for a blob to mount from an unnamed one. */
 export const MAX_SEARCHED_REPOSITORIES = 100;
+/** Milliseconds that a reader waits for a mirror to have a manifest with its blobs; then it gets them as they come. */
+export const MIRROR_WAIT_MS = 20_000;
+/** Tags of which a mirror remembers when it saw them last. */
+export const MAX_SIGHTED_TAGS = 100_000;
+/** Repositories whose connections upstream a mirror keeps. */
+export const MAX_MIRROR_CLIENTS = 100;
 /** Moments of the past that the registry remembers the repositories of. */
 export const MAX_KEPT_PAST_REGISTRIES = 8;
 /** Last RFC 3339 time in milliseconds since the epoch: 9999-12-31T23:59:59.999Z. */
@@ -303,3 +309,32 @@ export const MAX_WAITING_BLOB_BYTES = 1024 * 1024;
 export const MAX_CREDENTIAL_FILE_BYTES = 1024 * 1024;
 /** Milliseconds that a credential helper may take: it may ask a person. */
 export const CREDENTIAL_HELPER_MS = 60_000;
+/** Clients that follow the log at once; each takes some 15 kB, most of it the connection. */
+export const MAX_FEED_FOLLOWERS = 20_000;
+/** Clients of the feed that read the log at once, each with up to a page of events in memory. */
+export const MAX_FEED_READERS = 32;
+/** Text sent to a client of the feed in one piece, at least one event. */
+export const MAX_FEED_CHUNK_BYTES = 64 * 1024;
+/** Newest events kept for the clients that follow with one filter; who lacks older ones reads the log. */
+export const MAX_FEED_CHANNEL_EVENTS = 1_000;
+/** Newest events kept for all clients that follow: some 20 MB. */
+export const MAX_FEED_EVENTS = 20_000;
+/** Events that a request for those of a consumer gets. */
+export const MAX_CONSUMER_BATCH_EVENTS = 1_000;
+/** Events of such an answer as JSON, at least one event. */
+export const MAX_CONSUMER_BATCH_BYTES = 4 * 1024 * 1024;
+/** Seconds that such a request waits for an event: proxies wait for 60. */
+export const MAX_CONSUMER_WAIT_S = 55;
+/** Time for which a client holds the name of a consumer after its last request. */
+export const CONSUMER_LEASE_MS = 60_000;
+/** Time for one attempt of a webhook, unless it has its own. */
+export const WEBHOOK_TIMEOUT_MS = 15_000;
+/** Longest wait of a webhook before an attempt, also where the target's `Retry-After` is longer: a day. */
+export const MAX_WEBHOOK_WAIT_MS = 24 * 60 * 60 * 1_000;
+/** Body of a target's answer, which is not looked at; a longer one is cut. */
+export const MAX_WEBHOOK_ANSWER_BYTES = 64 * 1024;
+/** Secret of a webhook (Standard Webhooks). */
+export const MIN_WEBHOOK_SECRET_BYTES = 24;
+export const MAX_WEBHOOK_SECRET_BYTES = 64;
+/** Events that a webhook skipped and shows; each was reported, and all are counted. */
+export const MAX_DEAD_LETTERS = 100;

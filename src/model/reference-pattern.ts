@@ -22,6 +22,24 @@ export function globMatcher(pattern: string): Matcher {
   return matcherOf(partsOf(pattern));
 }
 
+/**
+ * Compiles a pattern of repositories: as `globMatcher`, and two stars as its last part are all that
+ * is below, at any depth.
+ * @throws {StoreError} FILTER_INVALID
+ */
+export function repositoryMatcher(pattern: string): Matcher {
+  if (pattern === '**') return () => true;
+  const above = pattern.replace(/\/\*\*$/, '');
+  if (above.includes('**')) throw unreadable(pattern, 'two stars stand only as the last part');
+  const matches = globMatcher(above);
+  if (above === pattern) return matches;
+  const depth = above.split('/').length;
+  return (repository) => {
+    const parts = repository.split('/');
+    return parts.length > depth && matches(parts.slice(0, depth).join('/'));
+  };
+}
+
 /** The steps between two slashes. */
 type Part = readonly Step[];
 

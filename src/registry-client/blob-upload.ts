@@ -107,12 +107,13 @@ export class BlobUpload {
       method: 'GET',
       url: location,
       purpose: this.#purpose(),
-      expected: [204, 202, 200, 404],
+      // Docker's registry 2 cancels an upload that it has more of than its address says.
+      expected: [204, 202, 200, 400, 404, 416],
       what: this.#what,
     });
     discardBody(response);
     const found = String(response.headers['range'] ?? '');
-    const last = response.status === 404 ? undefined : /^(?:bytes=)?0-(\d+)$/.exec(found)?.[1];
+    const last = response.status >= 400 ? undefined : /^(?:bytes=)?0-(\d+)$/.exec(found)?.[1];
     // Docker's registry says 0-0 of an upload without a byte, as of one with a byte.
     if (last === undefined || last === '0') return [await this.#new(), 0];
     const received = Number(last) + 1;
@@ -177,6 +178,6 @@ export class BlobUpload {
 
   #invalid(found: string): StoreError {
     const { host } = this.#session;
-    return new StoreError('REGISTRY_INVALID', `cannot go on with the ${this.#what}: ${found}`, { data: { host } });
+    return new StoreError('REGISTRY_INVALID', `cannot continue the ${this.#what}: ${found}`, { data: { host } });
   }
 }

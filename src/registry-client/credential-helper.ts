@@ -53,7 +53,7 @@ function runHelper(
       text += chunk;
       if (text.length > MAX_CREDENTIAL_FILE_BYTES) child.kill();
     });
-    // A helper that does not read its input ends all the same.
+    // A helper that does not read its input ends anyway.
     child.stdin.on('error', () => undefined).end(server);
     child.once('error', reject).once('close', (code) => resolve({ code, text }));
   });

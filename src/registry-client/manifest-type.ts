@@ -20,7 +20,8 @@ export const MANIFEST_TYPES = [
 export function checkManifest(bytes: Uint8Array, header: string | undefined, what: string): string {
   const type = bareType(header ?? '');
   const document = documentOf(bytes);
-  if (document === undefined) throw invalid(what, type.includes('html') ? 'an HTML page' : 'what is no JSON object');
+  if (document === undefined)
+    throw invalid(what, type.includes('html') ? 'an HTML page' : 'something other than a JSON object');
   if ('fsLayers' in document || document['schemaVersion'] === 1) {
     throw invalid(what, 'schema 1 of Docker, which was replaced in 2016: push the image again');
   }
@@ -39,7 +40,7 @@ function documentOf(bytes: Uint8Array): Readonly<Record<string, unknown>> | unde
     const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? recordOf(value) : undefined;
   } catch {
-    // Told by the caller: what was found is no JSON.
+    // Told by the caller: what was found is not JSON.
     return undefined;
   }
 }

@@ -2,7 +2,7 @@ import { MAX_PARALLEL_BLOBS } from '../limits.js';
 
 /**
  * Runs `work` for each item, MAX_PARALLEL_BLOBS at a time. After a failure it starts no other, calls
- * `stop` so that those at work end early, and rejects with the first failure once all have ended.
+ * `stop` so that the others end early, and rejects with the first failure once all have ended.
  */
 export async function inParallel<Item>(
   items: Iterable<Item>,

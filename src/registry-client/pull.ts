@@ -111,7 +111,7 @@ export class Pull {
     try {
       yield* chunks;
     } finally {
-      // Whether it ended or broke off, no download goes on.
+      // Whether it ended or broke off, no download continues.
       this.close();
       await ahead.close();
     }

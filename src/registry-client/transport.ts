@@ -83,10 +83,11 @@ export class Transport {
       request.once('response', resolve).once('error', reject);
     });
     // An answer may come before the whole body has left, and then its status matters.
-    const failed = sendBody(request, body).then(() => new Promise<never>(() => undefined));
+    const source: SourceState = {};
+    const failed = sendBody(request, body, source).then(() => new Promise<never>(() => undefined));
     try {
       const message = await Promise.race([answered, failed]);
-      // Whoever reads the body sees its failure; a failure after the end is of no consequence.
+      // The reader of the body sees its failure; a failure after the end is of no consequence.
       message.on('error', () => undefined);
       request.on('error', () => undefined);
       return {
@@ -99,7 +100,7 @@ export class Transport {
     } catch (error) {
       answered.catch(() => undefined);
       request.destroy();
-      throw wireFailure(error, url, signal);
+      throw source.failure === undefined ? wireFailure(error, url, signal) : source.failure.error;
     }
   }
 
@@ -110,9 +111,27 @@ export class Transport {
   }
 }
 
-async function sendBody(request: http.ClientRequest, body: RequestBody | undefined): Promise<void> {
+/** Where a body notes that it failed itself: no connection is to blame. */
+interface SourceState {
+  failure?: { readonly error: unknown };
+}
+
+async function sendBody(
+  request: http.ClientRequest,
+  body: RequestBody | undefined,
+  source: SourceState,
+): Promise<void> {
   if (body === undefined || body instanceof Uint8Array) request.end(body);
-  else await pipeline(Readable.from(body.open(), { objectMode: false }), request);
+  else await pipeline(Readable.from(watched(body.open(), source), { objectMode: false }), request);
+}
+
+async function* watched(chunks: AsyncIterable<Uint8Array>, source: SourceState): AsyncGenerator<Uint8Array> {
+  try {
+    yield* chunks;
+  } catch (error) {
+    source.failure = { error };
+    throw error;
+  }
 }
 
 /** Returns what a failure of a connection to `url` means. */

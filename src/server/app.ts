@@ -1,7 +1,9 @@
 import { Hono } from 'hono';
 import { tokenRoute } from './access/token-route.js';
+import { evidenceRoutes } from './evidence/routes.js';
 import { callerOf, type ServerEnv } from './exchange.js';
 import { answerTo, HttpFailure } from './failure.js';
+import { feedRoutes } from './feed/routes.js';
 import { registryRoutes } from './registry/routes.js';
 import { admitted } from './service/admission.js';
 import { BodyWatch } from './service/body-watch.js';
@@ -31,8 +33,10 @@ export function buildApp(service: Service): Hono<ServerEnv> {
     await next();
   });
   app.route('/', serviceRoutes(service));
+  app.route('/log', evidenceRoutes(service));
   app.route('/v2/token', tokenRoute(service));
   app.route('/v2', registryRoutes(service));
+  app.route('/', feedRoutes(service));
   app.notFound((c) => {
     throw new HttpFailure(404, 'PATH_UNKNOWN', `no such path: ${c.req.path}`);
   });

@@ -5,6 +5,8 @@ import { mustBeCount, mustBeFunction, mustBeObject, mustBeOptions } from '../sto
 import type { EventStore } from '../store/event-store.js';
 import { localAccess } from './access/access.js';
 import { buildApp } from './app.js';
+import { Mirror } from './mirror/mirror.js';
+import { Webhooks } from './feed/webhooks.js';
 import { ServerMetrics } from './service/metrics.js';
 import { TrustedProxies } from './service/proxies.js';
 import { type ServerLimits, type ServerOptions, type Service, serverOptionNames } from './service.js';
@@ -15,7 +17,7 @@ export interface StoreServer {
   readonly listener: RequestListener;
   /** For frameworks that have Web requests. Whoever can call it may do everything, unless `access` says otherwise. */
   readonly fetch: (request: Request) => Promise<Response>;
-  /** Refuses new requests, and ends feeds and other long answers. The store stays open. */
+  /** Refuses new requests, and ends feeds and other long answers, and webhooks. The store stays open. */
   close(): Promise<void>;
 }
 
@@ -37,7 +39,10 @@ export function buildServer(
   const server: StoreServer = {
     listener: getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false }),
     fetch: async (request) => app.fetch(request, {}),
-    close: async () => closing.abort(),
+    close: async () => {
+      closing.abort();
+      await service.webhooks.close();
+    },
   };
   return { server, service };
 }
@@ -49,11 +54,13 @@ function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSigna
   mustBeFunction('onRequest', onRequest);
   mustBeFunction('onFailure', onFailure);
   if (metrics !== 'read' && metrics !== 'all') throw new TypeError("metrics must be 'read' or 'all'");
+  if (at !== undefined && options.webhooks !== undefined) throw new TypeError('a server of the past has no webhooks');
   return {
     store,
     access,
     at,
     isReadOnly: at !== undefined,
+    mirror: mirrorOf(store, options, signal),
     proxies: new TrustedProxies(options.trustedProxies),
     metrics: new ServerMetrics(store),
     areMetricsOpen: metrics === 'all',
@@ -61,8 +68,17 @@ function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSigna
     onRefusal,
     onRequest,
     onFailure,
+    webhooks: new Webhooks({ store, onFailure }, options.webhooks ?? []),
     signal,
   };
+}
+
+function mirrorOf(store: EventStore, options: ServerOptions, signal: AbortSignal): Mirror | undefined {
+  const { mirrors = [], at, upstreamCredentials: credentials, onNotice = warn } = options;
+  mustBeFunction('onNotice', onNotice);
+  // The past has no upstream.
+  if (mirrors.length === 0 || at !== undefined) return undefined;
+  return new Mirror(mirrors, { registry: store.registry, credentials, now: Date.now, onNotice, signal });
 }
 
 function limitsOf(given: ServerLimits = {}): Service['limits'] {

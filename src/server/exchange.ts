@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import type { TLSSocket } from 'node:tls';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context } from 'hono';
+import { MAX_ACTOR_BYTES, MAX_AGENT_BYTES, MAX_TRACEPARENT_BYTES } from '../limits.js';
 import type { WriteOptions } from '../store/store.js';
 import type { Action, Connection, Grant, Refusal } from './access/access.js';
 import { AccessRefusal } from './access/refusal.js';
@@ -31,6 +32,8 @@ export interface ServerEnv {
   readonly Bindings: { readonly incoming?: IncomingMessage; readonly outgoing?: ServerResponse };
   readonly Variables: {
     caller: Caller;
+    /** Its pattern, where the path alone does not have it: for metrics. */
+    route?: string;
     /** Why the request was refused. */
     refusal?: Pick<Refusal, 'reason' | 'user'>;
   };
@@ -106,10 +109,17 @@ export async function callerOf(c: Exchange, service: Service): Promise<Caller> {
   return {
     grant: await grantOf(c, service, connection),
     address: connection?.address,
-    agent: c.req.header('user-agent'),
-    requestId: c.req.header('x-request-id') ?? randomUUID(),
-    traceparent: c.req.header('traceparent'),
+    agent: fitting(c.req.header('user-agent'), MAX_AGENT_BYTES),
+    requestId: fitting(c.req.header('x-request-id'), MAX_ACTOR_BYTES) ?? randomUUID(),
+    traceparent: fitting(c.req.header('traceparent'), MAX_TRACEPARENT_BYTES),
   };
+}
+
+/** A header that events record, cut to what they take: what a client says of itself refuses no push. */
+function fitting(text: string | undefined, maxBytes: number): string | undefined {
+  if (text === undefined || text === '') return undefined;
+  // Node gives the bytes of a header as Latin-1: each takes at most two in UTF-8.
+  return Buffer.byteLength(text) <= maxBytes ? text : text.slice(0, maxBytes / 2);
 }
 
 async function grantOf(c: Exchange, service: Service, connection: Connection | undefined): Promise<Grant> {
@@ -147,9 +157,9 @@ export function requireAction(c: Exchange, service: Service, action: Action, rep
  * from the first answer how to log in. @throws {HttpFailure} UNAUTHORIZED, DENIED
  */
 export function requireCredentials(c: Exchange, service: Service): void {
-  const { grant } = c.get('caller');
-  if (grant.isLoggedIn || authorizationOf(c).length > 0) return;
-  if (grant.hasRights && service.access.challenge(originOf(c)) === undefined) return;
+  const { hasRights, isLoggedIn } = c.get('caller').grant;
+  const isShown = isLoggedIn || authorizationOf(c).length > 0;
+  if (hasRights && (isShown || service.access.challenge(originOf(c)) === undefined)) return;
   throw refuse(c, service, 'use this server');
 }
 

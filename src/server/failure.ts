@@ -2,7 +2,7 @@ import { type ErrorKind, StoreError } from '../errors.js';
 
 /**
  * Codes of answers that report a failure: those of the OCI distribution spec (spec.md, "Error
- * Codes"), and four for what it has no word for. Others are codes of `StoreError`.
+ * Codes"), and five for what it has no word for. Others are codes of `StoreError`.
  */
 export type HttpCode =
   | 'BLOB_UNKNOWN'
@@ -22,8 +22,10 @@ export type HttpCode =
   | 'UNAVAILABLE'
   | 'RANGE_INVALID'
   | 'REQUEST_INVALID'
+  | 'UPSTREAM_FAILED'
   | 'PATH_UNKNOWN'
   | 'URI_TOO_LONG'
+  | 'CONSUMER_EXISTS'
   | 'STOPPING';
 
 /** A request that is answered with an error. */

@@ -2,6 +2,11 @@ import type { OptionNames } from '../model/option-names.js';
 import type { EventStore } from '../store/event-store.js';
 import type { When } from '../store/past/audit.js';
 import type { Access, Refusal } from './access/access.js';
+import type { FindCredentials } from '../registry-client/credentials.js';
+import type { Mirror } from './mirror/mirror.js';
+import type { MirrorRule } from './mirror/rules.js';
+import type { WebhookOptions } from './feed/webhook-options.js';
+import type { Webhooks } from './feed/webhooks.js';
 import type { ServerMetrics } from './service/metrics.js';
 import type { TrustedProxies } from './service/proxies.js';
 import type { RequestReport } from './service/request-report.js';
@@ -33,11 +38,19 @@ export interface ServerOptions {
    * by another is never one of this machine.
    */
   readonly trustedProxies?: readonly string[] | undefined;
+  /** Repositories that come from other registries; the first rule that fits a repository counts. */
+  readonly mirrors?: readonly MirrorRule[] | undefined;
+  /** Credentials for those registries; default: none are given. */
+  readonly upstreamCredentials?: FindCredentials | undefined;
+  /** Receives what an operator should know, as a tag that moved upstream; default a process warning. */
+  readonly onNotice?: ((notice: string) => void) | undefined;
   /** Who may read `/metrics`: who may `read` (default), or `all`. */
   readonly metrics?: 'read' | 'all' | undefined;
   /** Told of each request once its answer has left. Must not throw. */
   readonly onRequest?: ((report: RequestReport) => void) | undefined;
-  /** Receives unexpected failures of handlers; default a process warning. */
+  /** Targets to which events are sent. Not with `at`. */
+  readonly webhooks?: readonly WebhookOptions[] | undefined;
+  /** Receives unexpected failures of handlers, and notices of webhooks; default a process warning. */
   readonly onFailure?: ((error: unknown) => void) | undefined;
 }
 
@@ -47,9 +60,13 @@ export const serverOptionNames: OptionNames<ServerOptions> = {
   at: true,
   limits: true,
   trustedProxies: true,
+  mirrors: true,
+  upstreamCredentials: true,
+  onNotice: true,
   metrics: true,
   onRefusal: true,
   onRequest: true,
+  webhooks: true,
   onFailure: true,
 };
 
@@ -62,12 +79,14 @@ export interface Service {
   readonly at: When | undefined;
   /** Whether writes are refused on purpose. */
   readonly isReadOnly: boolean;
+  readonly mirror: Mirror | undefined;
   readonly proxies: TrustedProxies;
   readonly metrics: ServerMetrics;
   readonly areMetricsOpen: boolean;
   readonly limits: Required<{ readonly [Name in keyof ServerLimits]: number }>;
   readonly onRequest: (report: RequestReport) => void;
   readonly onFailure: (error: unknown) => void;
+  readonly webhooks: Webhooks;
   /** Aborts when the server closes: long answers end. */
   readonly signal: AbortSignal;
 }

@@ -1,9 +1,12 @@
-import { mustBeOptions } from './argument-types.js';
+import { mustBeCount, mustBeOptions, mustBeString } from './argument-types.js';
 import type { OptionNames } from '../model/option-names.js';
 import {
   checkConsistency,
   checkInclusion,
+  emptyRoot,
+  formatEntries,
   hashInTile,
+  parseTilePath,
   proveConsistency,
   proveInclusion,
   type Tile,
@@ -77,11 +80,12 @@ export interface Evidence extends TreeProofs {
   /**
    * Resolves with a checkpoint of the head, signed if the store has a signer, and durably saved in
    * the file `checkpoint`. A read-only store neither writes nor signs: it returns the file's text
-   * if that is of the head, else an unsigned checkpoint.
+   * if that is of the head, else an unsigned checkpoint. With `size`, of the first `size` events
+   * instead; the file then stays as it is.
    * @throws {StoreError} CHECKPOINT_FORKED when the key signed another history; DISK_FULL,
-   *   STORE_NOT_WRITABLE, IO_FAILED
+   *   STORE_NOT_WRITABLE, IO_FAILED; with `size`, EVENT_NOT_FOUND when the log has fewer, LOG_CORRUPT
    */
-  checkpoint(): Promise<string>;
+  checkpoint(size?: number): Promise<string>;
 
   /**
    * Resolves with the text of a `.tlog-proof` file (C2SP tlog-proof): it holds the record of event
@@ -92,6 +96,18 @@ export interface Evidence extends TreeProofs {
    *   begin with the checkpoint's tree; for a new checkpoint, those of `checkpoint`
    */
   prove(seq: number, options?: ProveOptions): Promise<string>;
+
+  /**
+   * Resolves with a tile of the log's Merkle tree or a bundle of its records, by its path (C2SP
+   * tlog-tiles): `tile/0/x001/067`, `tile/entries/000.p/7`. At most 8 KiB or 16 MiB. Its bytes are
+   * the same whenever it is read; what the log has of it above the leaves is not checked here.
+   * @throws {StoreError} EVENT_NOT_FOUND when the log does not reach so far, or for another path;
+   *   LOG_CORRUPT
+   */
+  readTile(path: string): Promise<Uint8Array>;
+
+  /** Verifies the signatures of checkpoints; in the key format of Go's sumdb/note. Undefined without a signer. */
+  readonly verifierKey: string | undefined;
 }
 
 /*
@@ -202,10 +218,45 @@ export class StoreEvidence implements Evidence {
     return consistencyProof(this.#context.log, this.#context.reader.head, from, to);
   }
 
-  async checkpoint(): Promise<string> {
+  async checkpoint(size?: number): Promise<string> {
     const { checkpoints, readOnly } = this.#context;
     this.#context.checkOpen();
+    if (size !== undefined) return this.#checkpointAt(size);
     return readOnly ? checkpoints.unwritten() : checkpoints.newest();
+  }
+
+  async #checkpointAt(size: number): Promise<string> {
+    const { checkpoints, readOnly, log } = this.#context;
+    mustBeCount('size', size);
+    const { head } = log;
+    if (size > 0) needEvents(head, { size });
+    const root = size === 0 ? plain(emptyRoot()) : await checked(() => rootAt(readingOnce(log), size, head));
+    return readOnly ? checkpoints.unsigned({ seq: size, root }) : checkpoints.at({ seq: size, root });
+  }
+
+  async readTile(path: string): Promise<Uint8Array> {
+    this.#context.checkOpen();
+    mustBeString('path', path);
+    const { log } = this.#context;
+    const { seq } = log.head;
+    const tile = parseTilePath(path);
+    const has = tile === undefined ? 0 : tileOfTree(tile.level === 'entries' ? 0 : tile.level, tile.index, seq).width;
+    if (tile === undefined || tile.width > has) {
+      const message = `the log of ${seq} events has no ${path.slice(0, 100)}`;
+      throw new StoreError('EVENT_NOT_FOUND', message, { data: { path: path.slice(0, 100), head: seq } });
+    }
+    const { level, index, width } = tile;
+    if (level !== 'entries') return log.readTile({ level, index, width });
+    const from = index * TILE_WIDTH + 1;
+    const records: Uint8Array[] = [];
+    for await (const page of log.entryPages({ from, to: from + width - 1 })) {
+      for (const { record } of page) records.push(record);
+    }
+    return formatEntries(records);
+  }
+
+  get verifierKey(): string | undefined {
+    return this.#context.checkpoints.verifierKey;
   }
 
   async prove(seq: number, options: ProveOptions = {}): Promise<string> {

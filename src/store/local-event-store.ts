@@ -360,8 +360,16 @@ export class LocalEventStore extends ImageStore implements EventStore {
     await this.#consumers.removeConsumer(name);
   }
 
-  async checkpoint(): Promise<string> {
-    return new StoreEvidence(this.#context).checkpoint();
+  async checkpoint(size?: number): Promise<string> {
+    return new StoreEvidence(this.#context).checkpoint(size);
+  }
+
+  async readTile(path: string): Promise<Uint8Array> {
+    return new StoreEvidence(this.#context).readTile(path);
+  }
+
+  get verifierKey(): string | undefined {
+    return new StoreEvidence(this.#context).verifierKey;
   }
 
   async prove(seq: number, options?: ProveOptions): Promise<string> {

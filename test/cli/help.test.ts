@@ -34,6 +34,11 @@ Archives:
   load [options] [files...]           read images from archives
   save [options] <names...>           write images to an archive
 
+Registries:
+  pull [options] <reference>          fetch an image from a registry
+  push [options] <image> <reference>  send an image to a registry
+  copy [options] <source> <target>    copy an image between registries
+
 Images:
   images|ls [options]                 list the images
   tree [options]                      draw which image was made from which

@@ -137,7 +137,10 @@ test('an empty store has tables with nothing but their heads', async (t) => {
   t.is(await done('images', '--tree'), 'IMAGE ID      SIZE  REFERENCES\n');
   t.is(await done('log'), 'SEQ  TIME (UTC)           BY              WHAT\n');
   t.is(await done('log', '--events'), 'SEQ   TIME (UTC)           ACTOR           EVENT             WHAT\n');
-  t.regex(await done('log', '--format', 'csv'), /^seq,time,transaction,type,[^\n]*,what,via,address,agent,traceparent\n$/);
+  t.regex(
+    await done('log', '--format', 'csv'),
+    /^seq,time,transaction,type,[^\n]*,what,via,address,agent,traceparent\n$/,
+  );
   t.is(await done('images', '--json'), '');
 });
 

@@ -114,7 +114,8 @@ const badManifests: Readonly<Record<string, BadManifest>> = {
     says: /schema 1 of Docker/,
   },
   'a manifest that is announced as too large': {
-    answer: (response) => void response.writeHead(200, { 'content-length': MAX_REGISTRY_MANIFEST_BYTES + 1 }).write('{'),
+    answer: (response) =>
+      void response.writeHead(200, { 'content-length': MAX_REGISTRY_MANIFEST_BYTES + 1 }).write('{'),
     code: 'REGISTRY_INVALID',
     says: /expected at most 4194304 bytes, found 4194305/,
   },
@@ -236,7 +237,7 @@ test('an abort ends a request and a wait', async (t) => {
   await rejection(t, 'ABORTED', new RegistryClient(session, 'shop/app').manifest('1'));
 });
 
-test('a list without an end is refused, and one that is no JSON or too large', async (t) => {
+test('a list without an end is refused, and one that is not JSON or too large', async (t) => {
   const registry = await fakeRegistry(t);
   registry.intercept = (_, response) => {
     json(response, { tags: ['1'] }, { link: '</v2/shop/app/tags/list?last=1>; rel="next"' });
@@ -274,7 +275,7 @@ function breaking(registry: FakeRegistry, bytes: Buffer, breaks: number): void {
   };
 }
 
-test('a blob goes on where its connection broke, as often as it makes progress', async (t) => {
+test('a blob continues where its connection broke, as often as it makes progress', async (t) => {
   const registry = await fakeRegistry(t);
   const bytes = randomBytes(1_000_000);
   const digest = registry.addBlob(bytes);
@@ -282,7 +283,10 @@ test('a blob goes on where its connection broke, as often as it makes progress',
   const { client, waits } = clientOf(t, registry);
   t.true(bytes.equals(await collect(client.blob(digest, { size: bytes.length }))));
   t.is(waits.length, 8);
-  t.true(registry.seen.some(({ headers }) => headers.range === 'bytes=800000-'), 'no byte came twice');
+  t.true(
+    registry.seen.some(({ headers }) => headers.range === 'bytes=800000-'),
+    'no byte came twice',
+  );
 });
 
 test('a registry without ranges sends a broken blob again, and what came is skipped', async (t) => {
@@ -326,6 +330,10 @@ test('a range that is not the one asked for is refused', async (t) => {
     return true;
   };
   const digest = digestOf(Buffer.from('x'));
-  const error = await rejection(t, 'REGISTRY_INVALID', collect(clientOf(t, registry).client.blob(digest, { offset: 5 })));
+  const error = await rejection(
+    t,
+    'REGISTRY_INVALID',
+    collect(clientOf(t, registry).client.blob(digest, { offset: 5 })),
+  );
   t.regex(error.message, /expected the bytes from 5 on, found "bytes 0-9\/10"/);
 });

@@ -15,7 +15,7 @@ const ANN = `Basic ${Buffer.from('ann:topsecret').toString('base64')}`;
 
 const found =
   (credentials: Credentials | undefined): FindCredentials =>
-  async () => ({ credentials, places: ['/home/ann/.docker/config.json (found)'] });
+  async () => ({ credentials, places: ['~/.docker/config.json (found)'] });
 
 function clientOf(t: ExecutionContext, registry: FakeRegistry, options: RegistryOptions = {}): RegistryClient {
   const session = new RegistrySession(registry.host, { wait: async () => undefined, ...options });
@@ -40,7 +40,10 @@ interface TokenServer extends FakeRegistry {
 /** Makes `server` give tokens `t1`, `t2` …, if `allows` says so. */
 function givesTokens(
   server: FakeRegistry,
-  { allows = () => true, seconds = 300 }: { allows?: (request: IncomingMessage, body: string) => boolean; seconds?: number } = {},
+  {
+    allows = () => true,
+    seconds = 300,
+  }: { allows?: (request: IncomingMessage, body: string) => boolean; seconds?: number } = {},
 ): TokenServer {
   const counted = Object.assign(server, { tokens: 0 });
   server.intercept = async (request, response) => {
@@ -124,7 +127,9 @@ test('an access token is sent as it is', async (t) => {
   const registry = await fakeRegistry(t);
   await addImage(registry, 'shop/app:1', ['one']);
   guard(registry, 'Bearer realm="http://127.0.0.1:1/"', () => 'Bearer given');
-  await t.notThrowsAsync(clientOf(t, registry, { credentials: found({ type: 'access', token: 'given' }) }).manifest('1'));
+  await t.notThrowsAsync(
+    clientOf(t, registry, { credentials: found({ type: 'access', token: 'given' }) }).manifest('1'),
+  );
 });
 
 test('a mount asks for the right to pull from the other repository', async (t) => {
@@ -182,11 +187,14 @@ const refusals: Readonly<Record<string, Refusal>> = {
   'a refused password': {
     answer: challenged('Basic realm="r"'),
     credentials: ann,
-    says: /^127\.0\.0\.1:\d+ denied manifest 127\.0\.0\.1:\d+\/shop\/app:1: .* answered 401 \(UNAUTHORIZED: it is UNAUTHORIZED\); the credentials found were refused; looked in \/home\/ann\/\.docker\/config\.json \(found\)$/,
+    says: /^127\.0\.0\.1:\d+ denied manifest 127\.0\.0\.1:\d+\/shop\/app:1: .* answered 401 \(UNAUTHORIZED: it is UNAUTHORIZED\); the credentials found were refused; looked in ~\/\.docker\/config\.json \(found\)$/,
   },
   'no password': { answer: challenged('Basic realm="r"'), says: /no credentials were found; looked in / },
   'a forbidden repository': { answer: (response) => fail(response, 403, 'DENIED'), says: /answered 403 \(DENIED/ },
-  'no challenge': { answer: (response) => fail(response, 401, 'UNAUTHORIZED'), says: /Basic or Bearer expected, none found/ },
+  'no challenge': {
+    answer: (response) => fail(response, 401, 'UNAUTHORIZED'),
+    says: /Basic or Bearer expected, none found/,
+  },
   'another scheme': { answer: challenged('Negotiate'), says: /Basic or Bearer expected, negotiate found/ },
   'a realm that is no address': { answer: challenged('Bearer realm="file:///x"'), says: /which is no address/ },
 };

@@ -41,7 +41,10 @@ test("docker's file has a password, an identity token or an access token for a h
     [{ auth: basic('ann:pa:ss') }, password('ann', 'pa:ss')],
     [{ auth: basic('ann:short\0\0') }, password('ann', 'short')],
     [{ username: 'ann', password: 'secret' }, password('ann', 'secret')],
-    [{ auth: basic('00000000:'), identitytoken: 'refresh' }, { type: 'identity', token: 'refresh' }],
+    [
+      { auth: basic('00000000:'), identitytoken: 'refresh' },
+      { type: 'identity', token: 'refresh' },
+    ],
     [{ registrytoken: 'access' }, { type: 'access', token: 'access' }],
     [{ auth: basic('no colon') }, undefined],
     [{}, undefined],
@@ -119,7 +122,7 @@ test('a helper of the host comes before the one of all hosts, and both before th
   t.deepEqual((await find('other.example.com', 'a')).credentials, password('all', 'secret'));
 });
 
-test('a helper that has nothing, fails or is not there leaves the search to go on', async (t) => {
+test('a helper that has nothing, fails or is not there leaves the search to continue', async (t) => {
   const { find, write, helper } = await home(t);
   await helper('empty', 'echo "credentials not found in native keychain"; exit 1');
   await helper('failing', 'echo hunter2; exit 3');

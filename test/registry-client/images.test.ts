@@ -17,17 +17,13 @@ const quick: RegistryOptions = { wait: async () => undefined };
 
 type BeginOptions = Parameters<typeof Pull.begin>[1];
 
-async function pulled(
-  store: EventStore,
-  name: string,
-  options: BeginOptions = {},
-): ReturnType<Pull['into']> {
+async function pulled(store: EventStore, name: string, options: BeginOptions = {}): ReturnType<Pull['into']> {
   const pull = await Pull.begin(name, { ...quick, ...options });
   const { platform } = options;
   return pull.into(store, { platform }).finally(() => pull.close());
 }
 
-test('an index comes with all its platforms in one transaction, and goes on with the same digests', async (t) => {
+test('an index comes with all its platforms in one transaction, and is pushed with the same digests', async (t) => {
   const [registry, other] = [await fakeRegistry(t), await fakeRegistry(t)];
   const amd64 = await addImage(registry, 'shop/app:a', ['base', 'amd64']);
   const arm64 = await addImage(registry, 'shop/app:b', ['base', 'arm64'], 'arm64');
@@ -76,7 +72,10 @@ test('layers come in parallel, small and large, and leave no file', async (t) =>
   t.is(images.length, 1);
   t.is(layersAdded, 6);
   t.is(most, MAX_PARALLEL_BLOBS);
-  t.deepEqual((await readdir(store.directory)).filter((name) => name.includes('tmp') || name.startsWith('.')), []);
+  t.deepEqual(
+    (await readdir(store.directory)).filter((name) => name.includes('tmp') || name.startsWith('.')),
+    [],
+  );
 });
 
 test('a pull of one platform downloads it alone and says what it left out', async (t) => {
@@ -89,7 +88,10 @@ test('a pull of one platform downloads it alone and says what it left out', asyn
   const result = await pulled(store, name, { platform: ['linux/arm64'] });
   t.is(result.digest, index);
   t.deepEqual(result.notices, ['not pulled: linux/amd64']);
-  t.deepEqual(result.images.map(({ id }) => id as string), [arm64.config.digest]);
+  t.deepEqual(
+    result.images.map(({ id }) => id as string),
+    [arm64.config.digest],
+  );
   t.false(registry.seen.some(({ url }) => url.includes(amd64.layers[0]?.digest ?? '')));
   await rejection(t, 'PLATFORM_NOT_FOUND', pulled(store, name, { platform: ['linux/s390x'] }));
 });
@@ -104,7 +106,10 @@ test('referrers come, go and are copied when asked for; a push says when they st
   await pulled(store, name);
   t.is(store.artifacts().length, 0);
   await pulled(store, name, { referrers: true });
-  t.deepEqual(store.artifacts().map(({ artifact }) => artifact.digest), [signature]);
+  t.deepEqual(
+    store.artifacts().map(({ artifact }) => artifact.digest),
+    [signature],
+  );
   const target = `${other.host}/shop/app:1`;
   const without = await pushImage(store, { name, target }, quick);
   t.regex(without.notices.join(), /not pushed: 1 artifacts about/);
@@ -135,7 +140,11 @@ test('a copy keeps digests, mounts within a registry, and takes one manifest for
   const one = await copyImage(name, `${other.host}/x/arm:1`, { ...quick, platform: 'linux/arm64' });
   t.like(one, { digest: arm64.manifest.digest, mediaType: OCI_MANIFEST });
   const single = `${registry.host}/shop/app:a`;
-  await rejection(t, 'PLATFORM_NOT_FOUND', copyImage(single, `${other.host}/x/z:1`, { ...quick, platform: 'linux/arm64' }));
+  await rejection(
+    t,
+    'PLATFORM_NOT_FOUND',
+    copyImage(single, `${other.host}/x/z:1`, { ...quick, platform: 'linux/arm64' }),
+  );
   const same = await copyImage(single, `${other.host}/x/z:1`, { ...quick, platform: 'linux/amd64' });
   t.is(same.digest, amd64.manifest.digest);
 });

@@ -13,6 +13,7 @@ type Layer =
   | 'archive'
   | 'store'
   | 'index'
+  | 'registry-client'
   | 'server'
   | 'cli'
   | 'scripts'
@@ -29,8 +30,21 @@ const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
   archive: ['ground', 'model', 'compression', 'tar'],
   store: ['ground', 'model', 'log', 'projections', 'compression', 'tar'],
   index: ['ground', 'model', 'log', 'projections', 'compression', 'tar', 'archive', 'store'],
-  server: ['ground', 'model', 'log', 'projections', 'compression', 'tar', 'archive', 'store'],
-  cli: ['ground', 'model', 'log', 'projections', 'compression', 'tar', 'archive', 'store', 'index', 'server'],
+  'registry-client': ['ground', 'model', 'tar', 'archive', 'store'],
+  server: ['ground', 'model', 'log', 'projections', 'compression', 'tar', 'archive', 'store', 'registry-client'],
+  cli: [
+    'ground',
+    'model',
+    'log',
+    'projections',
+    'compression',
+    'tar',
+    'archive',
+    'store',
+    'index',
+    'registry-client',
+    'server',
+  ],
   scripts: [
     'ground',
     'model',
@@ -41,6 +55,7 @@ const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
     'archive',
     'store',
     'index',
+    'registry-client',
     'server',
     'cli',
   ],
@@ -54,6 +69,7 @@ const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
     'archive',
     'store',
     'index',
+    'registry-client',
     'server',
     'cli',
     'scripts',
@@ -162,6 +178,15 @@ function layerOf(path: string): Layer | undefined {
   if (first === 'projections' || first === 'scripts' || first === 'test') return first;
   if (first !== 'src') return undefined;
   if (tarFiles.test(path)) return 'tar';
-  const folders: readonly Layer[] = ['model', 'log', 'compression', 'archive', 'store', 'server', 'cli'];
+  const folders: readonly Layer[] = [
+    'model',
+    'log',
+    'compression',
+    'archive',
+    'store',
+    'registry-client',
+    'server',
+    'cli',
+  ];
   return folders.find((folder) => folder === second);
 }

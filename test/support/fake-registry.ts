@@ -14,7 +14,7 @@ interface Seen {
 /** Answers a request before the registry does; false leaves it to the registry. */
 type Intercept = (request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>;
 
-/** A registry in memory, on a port of the loopback address, that can be told to misbehave. */
+/** A registry in memory, on a port of the loopback address, that misbehaves where a test wants it. */
 export class FakeRegistry {
   readonly blobs = new Map<string, Buffer>();
   /** By `repository/digest` and `repository/tag`. */
@@ -98,7 +98,10 @@ export class FakeRegistry {
       return;
     }
     const found = this.manifests.get(`${repository}/${reference}`);
-    if (found === undefined) return fail(response, 404, 'MANIFEST_UNKNOWN');
+    if (found === undefined) {
+      fail(response, 404, 'MANIFEST_UNKNOWN');
+      return;
+    }
     const { type, bytes } = found;
     const digest = { 'docker-content-digest': digestOf(bytes) };
     response.writeHead(200, { 'content-type': type, 'content-length': bytes.length, ...digest });
@@ -107,7 +110,10 @@ export class FakeRegistry {
 
   #blob({ method, headers }: IncomingMessage, response: ServerResponse, digest: string): void {
     const bytes = this.blobs.get(digest);
-    if (bytes === undefined) return fail(response, 404, 'BLOB_UNKNOWN');
+    if (bytes === undefined) {
+      fail(response, 404, 'BLOB_UNKNOWN');
+      return;
+    }
     const start = Number(/^bytes=(\d+)-$/.exec(headers.range ?? '')?.[1] ?? 0);
     const range = start === 0 ? {} : { 'content-range': `bytes ${start}-${bytes.length - 1}/${bytes.length}` };
     response.writeHead(start === 0 ? 200 : 206, { 'content-length': bytes.length - start, ...range });
@@ -125,7 +131,10 @@ export class FakeRegistry {
     }
     const id = pathname.split('/').at(-1) ?? '';
     const before = this.uploads.get(id);
-    if (before === undefined) return fail(response, 404, 'BLOB_UPLOAD_UNKNOWN');
+    if (before === undefined) {
+      fail(response, 404, 'BLOB_UPLOAD_UNKNOWN');
+      return;
+    }
     if (request.method === 'GET') {
       const range = `0-${Math.max(0, before.length - 1)}`;
       return void response.writeHead(204, { location: pathname, range }).end();
@@ -134,7 +143,10 @@ export class FakeRegistry {
     const bytes = this.uploads.get(id) ?? Buffer.alloc(0);
     if (request.method === 'PATCH') return void response.writeHead(202, { location: pathname }).end();
     const digest = searchParams.get('digest') ?? '';
-    if (digestOf(bytes) !== digest) return fail(response, 400, 'DIGEST_INVALID');
+    if (digestOf(bytes) !== digest) {
+      fail(response, 400, 'DIGEST_INVALID');
+      return;
+    }
     this.blobs.set(digest, bytes);
     this.uploads.delete(id);
     response.writeHead(201).end();

@@ -40,11 +40,7 @@ export async function addImage(
 }
 
 /** Adds an index of images, by architecture. */
-export function addIndex(
-  registry: FakeRegistry,
-  name: string,
-  images: Readonly<Record<string, FakeImage>>,
-): Digest {
+export function addIndex(registry: FakeRegistry, name: string, images: Readonly<Record<string, FakeImage>>): Digest {
   const [repository = '', tag = ''] = name.split(':');
   const manifests = Object.entries(images).map(([architecture, { manifest }]) => ({
     ...manifest,

@@ -1,4 +1,4 @@
-import { MAX_AUTHORIZATION_LENGTH } from '../../limits.js';
+import { MAX_ACTOR_BYTES, MAX_AUTHORIZATION_LENGTH } from '../../limits.js';
 
 /** What the header `Authorization` of a request says. */
 export type Presented =
@@ -47,6 +47,7 @@ function parseBasic(encoded: string): Presented {
   const colon = text.indexOf(':');
   if (colon === -1) return malformed('no colon after the name in Basic');
   const [user, password] = [text.slice(0, colon).normalize('NFC'), text.slice(colon + 1)];
+  if (Buffer.byteLength(user) > MAX_ACTOR_BYTES) return malformed(`a name of more than ${MAX_ACTOR_BYTES} bytes`);
   return user === '' && password === '' ? NONE : { scheme: 'basic', user, password };
 }
 

@@ -33,14 +33,13 @@ export class LoginLimits {
   begin(attempt: Attempt): number | undefined {
     const now = this.#now();
     const keyed = this.#keyed(attempt);
-    const waits = keyed.map(([table, key]) => table.waitMs(key, now));
-    const longest = Math.max(0, ...waits);
+    const longest = keyed.reduce((longer, [table, key]) => Math.max(longer, table.waitMs(key, now)), 0);
     if (longest > 0) return Math.ceil(longest / 1000);
     for (const [table, key] of keyed) table.add(key, now);
     return undefined;
   }
 
-  /** The attempt was none to guess: forgets it. */
+  /** The attempt did not guess: forgets it. */
   succeeded(attempt: Attempt): void {
     for (const [table, key] of this.#keyed(attempt)) table.remove(key);
   }

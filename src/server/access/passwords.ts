@@ -8,6 +8,9 @@ const NO_USERS_SALT = '$2b$10$abcdefghijklmnopqrstuu';
 /** `$2b$10$` and 22 characters. */
 const SALT_LENGTH = 29;
 
+/** Whether a password is the one of a hash. */
+type CompareBcrypt = (password: string, stored: string) => Promise<boolean>;
+
 /**
  * Compares passwords with bcrypt hashes, one at a time. A password that was right is recognized by a
  * MAC of name, password and hash, under a key of this process: the next requests cost no bcrypt, and
@@ -17,8 +20,14 @@ export class Passwords {
   readonly #key = randomBytes(32);
   readonly #right = new Set<string>();
   readonly #running = new Map<string, Promise<boolean>>();
+  readonly #fits: CompareBcrypt;
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
+
+  /** Tests pass another `compare`. */
+  constructor(compare: CompareBcrypt = fits) {
+    this.#fits = compare;
+  }
 
   /** Whether the password was right lately, for the hash that the user still has. */
   isKnown(users: Users, user: string, password: string): boolean {
@@ -45,7 +54,7 @@ export class Passwords {
     if (running !== undefined) return running;
     if (this.#waiting >= MAX_WAITING_LOGINS) return undefined;
     const answer = this.#inTurn(async () => {
-      const isEqual = await fits(password, compared);
+      const isEqual = await this.#fits(password, compared);
       return isEqual && stored !== undefined;
     });
     this.#running.set(mac, answer);

@@ -1,3 +1,4 @@
+import { isDigest } from '../../model/digest.js';
 import { streamed } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 import { digestIn } from './paths.js';
@@ -5,9 +6,11 @@ import { rangeOf } from './ranges.js';
 import type { RegistryExchange } from './routes.js';
 
 /** Answers a blob, or a part of it. */
-export async function getBlob({ c, path: { name, repository, rest }, reads }: RegistryExchange): Promise<Response> {
+export async function getBlob({ c, service, path, reads }: RegistryExchange): Promise<Response> {
+  const { name, repository, rest, at } = path;
   const digest = digestIn(rest);
-  const blob = reads.blob(repository, digest);
+  const arriving = at === undefined && isDigest(digest) ? service.mirror?.blob(repository, digest) : undefined;
+  const blob = reads.blob(repository, digest) ?? arriving;
   if (blob === undefined) throw unknownBlob(name, digest);
   const isHead = c.req.method === 'HEAD';
   const range = isHead ? undefined : rangeOf(c.req.header('range'), blob.size);

@@ -9,9 +9,13 @@ import type { RegistryExchange } from './routes.js';
 const MAX_TAGS_OF_PUSH = 100;
 
 /** Answers a manifest or index, byte for byte. */
-export function getManifest({ c, path: { name, repository, rest }, reads }: RegistryExchange): Response {
+export async function getManifest(exchange: RegistryExchange): Promise<Response> {
+  const { c, service, path, reads } = exchange;
+  const { name, repository, rest, at } = path;
   const reference = tagOrDigestIn(rest);
-  const document = reads.manifest(repository, reference);
+  const sighting =
+    at === undefined ? await service.mirror?.look(repository, reference, callerOrigin(c, 'mirror')) : undefined;
+  const document = reads.manifest(repository, reference) ?? sighting?.document;
   if (document === undefined) throw unknownManifest(name, reference);
   const { descriptor, bytes } = document;
   const etag = `"${document.name}"`;
@@ -19,6 +23,7 @@ export function getManifest({ c, path: { name, repository, rest }, reads }: Regi
     'content-type': descriptor.mediaType,
     'docker-content-digest': document.name,
     etag,
+    ...(sighting?.warning === undefined ? {} : { warning: `199 - ${quoted(sighting.warning)}` }),
   };
   if (c.req.header('if-none-match') === etag) return new Response(null, { status: 304, headers });
   const body = c.req.method === 'HEAD' ? null : (bytes as Uint8Array<ArrayBuffer>);

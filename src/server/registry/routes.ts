@@ -38,6 +38,17 @@ const handlers: Readonly<Record<Endpoint, Readonly<Partial<Record<string, readon
   },
 };
 
+/** Patterns of the endpoints, which metrics count by. */
+const routeOf: Readonly<Record<Endpoint, string>> = {
+  catalog: '/v2/_catalog',
+  tags: '/v2/NAME/tags/list',
+  referrers: '/v2/NAME/referrers/DIGEST',
+  manifest: '/v2/NAME/manifests/REFERENCE',
+  blob: '/v2/NAME/blobs/DIGEST',
+  uploads: '/v2/NAME/blobs/uploads/',
+  upload: '/v2/NAME/blobs/uploads/ID',
+};
+
 /** The registry: OCI Distribution 1.1 below `/v2/`, and its past below `/v2/at/WHEN/`. */
 export function registryRoutes(service: Service): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
@@ -61,6 +72,7 @@ async function answer(c: Context<ServerEnv>, service: Service): Promise<Response
   }
   const path = parsePath(pathname);
   if (path === undefined) throw new HttpFailure(404, 'PATH_UNKNOWN', 'the registry has no such path');
+  c.set('route', routeOf[path.endpoint]);
   const [action, handle] = handlers[path.endpoint][method === 'HEAD' ? 'GET' : method] ?? [];
   if (action === undefined || handle === undefined) {
     const allow = Object.keys(handlers[path.endpoint]).join(', ');

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { rawAnswer } from './raw-answer.js';
 
 /** How slow bodies may be. */
@@ -11,6 +12,8 @@ export interface BodyLimits {
 
 /** A request under watch. */
 export interface Watched {
+  /** Kept here: Node takes it from a request that ended. */
+  readonly socket: Socket;
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
   readBytes: number;
@@ -19,6 +22,14 @@ export interface Watched {
   slowOutMs: number;
   /** Status of its end, if the watch ended it. */
   status: number | undefined;
+}
+
+/** Answers that may wait for their readers as long as they like. */
+const patient = new WeakSet<ServerResponse>();
+
+/** Exempts a feed, which is read as its client works and holds no more than a piece of text, from the rate of bodies. */
+export function waitForReader(outgoing: ServerResponse): void {
+  patient.add(outgoing);
 }
 
 /** At most: a shorter time of stalls is looked at four times. */
@@ -42,6 +53,7 @@ export class BodyWatch {
   watch(incoming: IncomingMessage, outgoing: ServerResponse): Watched {
     const { socket } = incoming;
     const watched: Watched = {
+      socket,
       incoming,
       outgoing,
       readBytes: socket.bytesRead,
@@ -59,8 +71,8 @@ export class BodyWatch {
 
   /** Ends the watch once the answer has left; what is still sent of a refused body stays under watch. */
   forget(watched: Watched): void {
-    const { incoming } = watched;
-    if (incoming.complete || incoming.socket.destroyed) this.#drop(watched);
+    const { incoming, socket } = watched;
+    if (incoming.complete || socket.destroyed) this.#drop(watched);
   }
 
   #drop(watched: Watched): void {
@@ -72,17 +84,17 @@ export class BodyWatch {
 
   #check(): void {
     for (const each of this.#watched) {
-      const { incoming, outgoing } = each;
+      const { incoming, outgoing, socket } = each;
       const isOver = outgoing.destroyed || outgoing.writableFinished;
-      if (incoming.socket.destroyed || (isOver && incoming.complete)) this.#drop(each);
+      if (socket.destroyed || (isOver && incoming.complete)) this.#drop(each);
       else if (this.#isSlowSender(each)) end(each, 408);
-      else if (this.#isSlowReader(each)) end(each, 0);
+      else if (!patient.has(outgoing) && this.#isSlowReader(each)) end(each, 0);
     }
   }
 
   #isSlowSender(each: Watched): boolean {
-    const { incoming } = each;
-    const { bytesRead } = incoming.socket;
+    const { incoming, socket } = each;
+    const { bytesRead } = socket;
     const received = bytesRead - each.readBytes;
     each.readBytes = bytesRead;
     // What waits here was not taken by us yet: the client is not at fault.
@@ -92,8 +104,7 @@ export class BodyWatch {
   }
 
   #isSlowReader(each: Watched): boolean {
-    const { outgoing } = each;
-    const { socket } = each.incoming;
+    const { outgoing, socket } = each;
     const pending = outgoing.writableLength + socket.writableLength;
     const sent = socket.bytesWritten - socket.writableLength;
     const isMoving = sent !== each.sentBytes;
@@ -109,11 +120,11 @@ export class BodyWatch {
 }
 
 function end(each: Watched, status: number): void {
-  const { incoming, outgoing } = each;
+  const { incoming, outgoing, socket } = each;
   each.status = outgoing.headersSent ? outgoing.statusCode : status;
   if (!outgoing.headersSent && status > 0) {
-    incoming.socket.write(rawAnswer(status, 'Request Timeout', 'REQUEST_TIMEOUT'));
+    socket.write(rawAnswer(status, 'Request Timeout', 'REQUEST_TIMEOUT'));
   }
-  incoming.socket.destroySoon();
+  socket.destroySoon();
   incoming.destroy();
 }

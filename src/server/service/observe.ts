@@ -3,7 +3,7 @@ import type { Context, MiddlewareHandler } from 'hono';
 import { routePath } from 'hono/route';
 import type { Caller, ServerEnv } from '../exchange.js';
 import { answerTo } from '../failure.js';
-import type { BodyWatch } from './body-watch.js';
+import type { BodyWatch, Watched } from './body-watch.js';
 import { loggedPath } from './logged-path.js';
 import type { RequestReport } from './request-report.js';
 
@@ -25,30 +25,44 @@ export function observed({ began, ended, bodies, now }: Observer): MiddlewareHan
     const startedAt = performance.now();
     began();
     const { incoming, outgoing } = bindingsOf(c);
-    const report = (answer: Answer): void =>
-      ended({ ...describe(c), ...answer, time, durationMs: performance.now() - startedAt });
     if (incoming === undefined || outgoing === undefined) {
       await next();
-      report({ status: c.res.status, bytesIn: 0, bytesOut: 0, isCut: false });
+      const durationMs = performance.now() - startedAt;
+      ended({ ...describe(c), status: c.res.status, bytesIn: 0, bytesOut: 0, isCut: false, time, durationMs });
       return;
     }
-    const { socket } = incoming;
     const watched = bodies.watch(incoming, outgoing);
     const left = new Promise<void>((resolve) => outgoing.once('close', resolve));
-    const finish = async (): Promise<void> => {
-      await left;
-      bodies.forget(watched);
-      const isCut = !outgoing.writableFinished;
-      const slow = watched.status === undefined ? {} : { status: watched.status, code: 'REQUEST_TIMEOUT' };
-      report({ status: outgoing.headersSent ? outgoing.statusCode : 0, ...trafficOf(socket), isCut, ...slow });
-    };
     try {
       await next();
     } finally {
       // The answer leaves after this returns, and nobody waits for it.
-      void finish();
+      void reportOnceLeft({ left, watched, time, startedAt, described: describe(c) }, { bodies, ended });
     }
   };
+}
+
+interface Leaving {
+  readonly left: Promise<void>;
+  readonly watched: Watched;
+  readonly time: number;
+  readonly startedAt: number;
+  readonly described: Described;
+}
+
+/** Outside of the handler, whose exchange would otherwise stay in memory as long as a client follows the log. */
+async function reportOnceLeft(
+  { left, watched, time, startedAt, described }: Leaving,
+  { bodies, ended }: Pick<Observer, 'bodies' | 'ended'>,
+): Promise<void> {
+  await left;
+  bodies.forget(watched);
+  const { outgoing, socket } = watched;
+  const isCut = !outgoing.writableFinished;
+  const status = outgoing.headersSent ? outgoing.statusCode : 0;
+  const slow = watched.status === undefined ? {} : { status: watched.status, code: 'REQUEST_TIMEOUT' };
+  const durationMs = performance.now() - startedAt;
+  ended({ ...described, status, ...trafficOf(socket), isCut, ...slow, time, durationMs });
 }
 
 type Answer = Pick<RequestReport, 'status' | 'bytesIn' | 'bytesOut' | 'isCut'> & { readonly code?: string };
@@ -71,7 +85,7 @@ function describe(c: Context<ServerEnv>): Described {
     actor: caller?.grant.actor,
     method: c.req.method,
     path: loggedPath(c.req.url),
-    route: routePath(c),
+    route: c.get('route') ?? routePath(c),
     agent: c.req.header('user-agent'),
     requestId: caller?.requestId ?? c.req.header('x-request-id'),
     traceparent: c.req.header('traceparent'),

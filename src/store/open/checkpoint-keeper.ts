@@ -42,6 +42,9 @@ export async function readCheckpointFile(directory: string): Promise<Uint8Array 
   });
 }
 
+/** The first `seq` events of a log, and the root over them. */
+type LogTree = Pick<Head, 'seq' | 'root'>;
+
 /**
  * Keeps the newest checkpoint in a file beside the database. If LevelDB loses the end of its log it
  * opens without an error and without a gap: only something outside can tell.
@@ -131,12 +134,22 @@ export class CheckpointKeeper {
   }
 
   /**
-   * Resolves with the text of a checkpoint of `head`, past or present, signed if there is a signer.
-   * Leaves the file alone.
+   * Resolves with the text of a checkpoint of a tree of the log, past or present, signed if there is
+   * a signer. Leaves the file alone.
    * @throws {StoreError} CHECKPOINT_FORKED
    */
-  async at(head: Head): Promise<string> {
-    return (await this.#writtenAt(head)) ?? this.#textAt(head);
+  async at(tree: LogTree): Promise<string> {
+    return (await this.#writtenAt(tree)) ?? this.#textAt(tree);
+  }
+
+  /** Returns the text of a checkpoint without a signature. */
+  unsigned(tree: LogTree): string {
+    return formatCheckpoint(this.#checkpointOf(tree));
+  }
+
+  /** The key that verifies the signatures; undefined without a signer. */
+  get verifierKey(): string | undefined {
+    return this.#options.signer?.verifierKey;
   }
 
   async #writeNewest(): Promise<string> {
@@ -149,7 +162,7 @@ export class CheckpointKeeper {
   }
 
   /** Resolves with the text of the file if that is of `head`, and signed if there is a signer. */
-  async #writtenAt({ seq }: Head): Promise<string | undefined> {
+  async #writtenAt({ seq }: LogTree): Promise<string | undefined> {
     const { signer } = this.#options;
     // Read now: a newer checkpoint may replace them while the signature is checked.
     const [written, text] = [this.#written, this.#text];
@@ -157,13 +170,13 @@ export class CheckpointKeeper {
     return signer === undefined || (await isSignedBy(written, signer)) ? text : undefined;
   }
 
-  async #textAt(head: Head): Promise<string> {
+  async #textAt(tree: LogTree): Promise<string> {
     const { signer } = this.#options;
-    const checkpoint = this.#checkpointOf(head);
+    const checkpoint = this.#checkpointOf(tree);
     return signer ? signer.sign(checkpoint, (earlier) => this.#logBeginsWith(earlier)) : formatCheckpoint(checkpoint);
   }
 
-  #checkpointOf({ seq, root }: Head): Checkpoint {
+  #checkpointOf({ seq, root }: LogTree): Checkpoint {
     return { origin: this.#options.origin, size: seq, root, extensions: [] };
   }
 

@@ -1,0 +1,164 @@
+import { type Context, Hono } from 'hono';
+import { StoreError } from '../../errors.js';
+import { MAX_CONSUMER_BATCH_EVENTS, MAX_CONSUMER_NAME_LENGTH, MAX_CONSUMER_WAIT_S } from '../../limits.js';
+import type { ConsumerState } from '../../store/consumers/consumer.js';
+import { requireAction, type ServerEnv } from '../exchange.js';
+import type { Service } from '../service.js';
+import { ConsumerDesk } from './consumer-desk.js';
+import type { EventFeed } from './event-feed.js';
+import { seqAfter } from './event-request.js';
+import { type FeedFormats, jsonOf } from './feed-format.js';
+import { checkStart, choice, count, dataOf, requestInvalid, type QueryValues, single } from './feed-query.js';
+import { feedResponse, outgoingOf } from './feed-response.js';
+import { isObject, jsonBody, seqField } from './json-body.js';
+
+type Exchange = Context<ServerEnv>;
+
+/** The consumers over HTTP: `/consumers`. */
+export function consumerRoutes(
+  service: Service,
+  { feed, formats }: { readonly feed: EventFeed; readonly formats: FeedFormats },
+): Hono<ServerEnv> {
+  const { store } = service;
+  const routes = new Hono<ServerEnv>();
+  const desk = new ConsumerDesk(store);
+
+  routes.use(async (c, next) => {
+    if (service.at !== undefined && (c.req.method !== 'GET' || c.req.path.endsWith('/events'))) {
+      throw new StoreError('STORE_READ_ONLY', 'this server shows the past: consumers are of the present');
+    }
+    await next();
+  });
+
+  routes.get('/', async (c) => {
+    requireAction(c, service, 'read');
+    const states = await store.consumers();
+    return c.json({ head: store.log.head.seq, consumers: states.map((state) => stateJSON(desk, service, state)) });
+  });
+
+  routes.get('/:name', async (c) => {
+    requireAction(c, service, 'read');
+    return c.json(stateJSON(desk, service, await desk.state(c.req.param('name'))));
+  });
+
+  routes.put('/:name', async (c) => {
+    requireAction(c, service, 'admin');
+    const name = c.req.param('name');
+    const body = await jsonBody(c, ['from', 'filter']);
+    const { from = 1, filter = {} } = body;
+    if (!isObject(filter)) throw requestInvalid('filter must be an object');
+    const first = from === 'new' ? store.log.head.seq + 1 : seqField({ from }, 'from');
+    const isNew = await desk.create(name, { from: first, filter });
+    return c.json(stateJSON(desk, service, await desk.state(name)), isNew ? 201 : 200);
+  });
+
+  routes.delete('/:name', async (c) => {
+    requireAction(c, service, 'admin');
+    await desk.remove(c.req.param('name'));
+    return c.body(null, 204);
+  });
+
+  routes.put('/:name/position', async (c) => {
+    requireAction(c, service, 'admin');
+    const name = c.req.param('name');
+    const position = seqField(await jsonBody(c, ['position']), 'position');
+    await desk.reset(name, position);
+    return c.json({ name, position });
+  });
+
+  routes.post('/:name/ack', async (c) => {
+    requireOwner(c, service);
+    const name = c.req.param('name');
+    const release = desk.leases.take(name, holderOf(c.req.queries()));
+    try {
+      const seq = seqField(await jsonBody(c, ['seq']), 'seq');
+      return c.json({ name, position: await desk.acknowledge(name, seq) });
+    } finally {
+      release();
+    }
+  });
+
+  routes.get('/:name/events', (c) =>
+    isStream(c) ? eventStream(c, service, { feed, formats, desk }) : batch(c, service, desk),
+  );
+
+  return routes;
+}
+
+/** Anyone who may read may read `/events`; who uses a consumer moves what others see, and must be known. */
+function requireOwner(c: Exchange, service: Service): void {
+  requireAction(c, service, c.get('caller').grant.isLoggedIn ? 'read' : 'admin');
+}
+
+function isStream(c: Exchange): boolean {
+  const format = choice(c.req.queries(), 'format', ['sse', 'json']);
+  return (format ?? (c.req.header('accept')?.includes('text/event-stream') === true ? 'sse' : 'json')) === 'sse';
+}
+
+async function eventStream(
+  c: Exchange,
+  service: Service,
+  { feed, formats, desk }: { readonly feed: EventFeed; readonly formats: FeedFormats; readonly desk: ConsumerDesk },
+): Promise<Response> {
+  requireOwner(c, service);
+  const query = c.req.queries();
+  checkNames(query, ['format', 'data', 'holder']);
+  const name = c.req.param('name') as string;
+  const { position, filter, filterKey } = await desk.known(name);
+  const { store } = service;
+  const received = seqAfter(c.req.header('last-event-id')) ?? 0;
+  checkStart(received, store.log.head.seq);
+  const format = formats.get('sse', dataOf(query));
+  const start = Math.max(position, received - 1);
+  const answer = { format, filter, filterKey, position: start, to: undefined, limit: Number.POSITIVE_INFINITY };
+  return feedResponse(c, feed, answer, desk.leases.take(name, holderOf(query)));
+}
+
+async function batch(c: Exchange, service: Service, desk: ConsumerDesk): Promise<Response> {
+  requireOwner(c, service);
+  const query = c.req.queries();
+  checkNames(query, ['format', 'data', 'holder', 'limit', 'wait']);
+  const limit = count(query, 'limit', { min: 1, max: MAX_CONSUMER_BATCH_EVENTS }) ?? 100;
+  const waitMs = 1_000 * (count(query, 'wait', { min: 0, max: MAX_CONSUMER_WAIT_S }) ?? 0);
+  const json = jsonOf(dataOf(query), service.store.stats().storeId);
+  const name = c.req.param('name') as string;
+  const release = desk.leases.take(name, holderOf(query));
+  const gone = new AbortController();
+  outgoingOf(c)?.once('close', () => gone.abort());
+  const signal = AbortSignal.any([gone.signal, service.signal]);
+  try {
+    const encode = (event: Parameters<typeof json>[0]): string => JSON.stringify(json(event));
+    const { events, ...rest } = await desk.batch(name, { limit, waitMs, signal, encode });
+    const text = `${JSON.stringify({ name, ...rest }).slice(0, -1)},"events":[${events.join(',')}]}`;
+    return c.body(text, 200, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+  } finally {
+    release();
+  }
+}
+
+function checkNames(query: QueryValues, known: readonly string[]): void {
+  const unknown = Object.keys(query).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  throw requestInvalid(`unknown parameter ${JSON.stringify(unknown.slice(0, 100))}; there are ${known.join(', ')}`);
+}
+
+function holderOf(query: QueryValues): string | undefined {
+  const holder = single(query, 'holder');
+  if (holder === undefined || (holder !== '' && holder.length <= MAX_CONSUMER_NAME_LENGTH)) return holder;
+  throw requestInvalid(`holder must have 1 to ${MAX_CONSUMER_NAME_LENGTH} characters`);
+}
+
+function stateJSON(desk: ConsumerDesk, { webhooks }: Service, state: ConsumerState): object {
+  const { name, position, behind, atLeast, filter, updatedAt, held } = state;
+  return {
+    name,
+    position,
+    behind,
+    atLeast: atLeast ?? false,
+    filter: filter ?? {},
+    updatedAt: updatedAt === undefined ? null : new Date(updatedAt).toISOString(),
+    held,
+    holder: desk.leases.holder(name) ?? null,
+    webhook: webhooks.state(name) ?? null,
+  };
+}

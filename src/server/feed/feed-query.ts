@@ -1,0 +1,108 @@
+import { StoreError } from '../../errors.js';
+import { compileFilter, type EventFilter } from '../../store/follow/event-filter.js';
+import { HttpFailure } from '../failure.js';
+import type { EventData } from './feed-format.js';
+
+/** Query parameters, each with its values in order. */
+export type QueryValues = Readonly<Record<string, readonly string[]>>;
+
+const filterLists = ['type', 'image', 'reference', 'chainId', 'actor', 'requestId', 'reasonIncludes'] as const;
+const filterTimes = ['since', 'until'] as const;
+const filterParameters: readonly string[] = [...filterLists, ...filterTimes];
+
+/** @throws {HttpFailure} REQUEST_INVALID */
+export function requestInvalid(message: string): HttpFailure {
+  return new HttpFailure(400, 'REQUEST_INVALID', message);
+}
+
+/** Refuses parameters that are neither of a filter nor `known`: a misspelt filter would pass every event. */
+export function checkParameters(query: QueryValues, known: readonly string[]): void {
+  const all = [...filterParameters, ...known];
+  const unknown = Object.keys(query).find((name) => !all.includes(name));
+  if (unknown === undefined) return;
+  throw requestInvalid(`unknown parameter ${JSON.stringify(unknown.slice(0, 100))}; there are ${all.join(', ')}`);
+}
+
+/** Returns the value of a parameter that may be given once. */
+export function single(query: QueryValues, name: string): string | undefined {
+  const values = query[name];
+  if (values === undefined) return undefined;
+  if (values.length > 1) throw requestInvalid(`${name} may be given once`);
+  return values[0];
+}
+
+/** Returns a parameter that is a whole number of `min` to `max`. */
+export function count(query: QueryValues, name: string, range: { min: number; max: number }): number | undefined {
+  const text = single(query, name);
+  if (text === undefined) return undefined;
+  const { min, max } = range;
+  const number = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (number >= min && number <= max) return number;
+  throw requestInvalid(`${name} must be a whole number of ${min} to ${max}: ${JSON.stringify(text.slice(0, 100))}`);
+}
+
+/** Returns a parameter that is one of `choices`. */
+export function choice<Choice extends string>(
+  query: QueryValues,
+  name: string,
+  choices: readonly Choice[],
+): Choice | undefined {
+  const text = single(query, name);
+  if (text === undefined) return undefined;
+  const chosen = choices.find((each) => each === text);
+  if (chosen !== undefined) return chosen;
+  throw requestInvalid(`${name} must be ${choices.join(' or ')}: ${JSON.stringify(text.slice(0, 100))}`);
+}
+
+/** Returns the form of the data that a query asks for. */
+export function dataOf(query: QueryValues): EventData {
+  return choice(query, 'data', ['cloudevent', 'event']) ?? 'cloudevent';
+}
+
+/** A checked filter. */
+interface CheckedFilter {
+  /** Its times in milliseconds: a text as `2h` means the same as long as the client reads. */
+  readonly filter: EventFilter | undefined;
+  /** The same for filters that pass the same events. */
+  readonly key: string;
+}
+
+/** Returns the filter of a query: the fields of `EventFilter`, repeated for any of several values. */
+export function filterOf(query: QueryValues): CheckedFilter {
+  const filter: Record<string, unknown> = {};
+  for (const name of filterLists) if (query[name] !== undefined) filter[name] = query[name];
+  for (const name of filterTimes) if (query[name] !== undefined) filter[name] = single(query, name);
+  return checkedFilter(filter);
+}
+
+/** Checks a filter that came over HTTP. @throws {HttpFailure} REQUEST_INVALID; StoreError as `compileFilter` */
+export function checkedFilter(given: Readonly<Record<string, unknown>>): CheckedFilter {
+  const { passes, since, until } = compiled(given);
+  if (passes === undefined) return { filter: undefined, key: '' };
+  const filter: Record<string, unknown> = {};
+  for (const name of filterLists) {
+    if (given[name] !== undefined) filter[name] = [...new Set([given[name]].flat())].sort();
+  }
+  if (since !== undefined) filter.since = since;
+  if (until !== undefined) filter.until = until;
+  return { filter: filter as EventFilter, key: JSON.stringify(filter) };
+}
+
+function compiled(given: object): ReturnType<typeof compileFilter> {
+  try {
+    return compileFilter(given as EventFilter);
+  } catch (error) {
+    // The library counts a wrong type or name as a mistake in the caller's code.
+    if (error instanceof TypeError || error instanceof RangeError) throw requestInvalid(error.message);
+    throw error;
+  }
+}
+
+/** Returns a seq that the log has, or the next one. @throws {StoreError} TIME_OUT_OF_RANGE */
+export function checkStart(from: number, head: number): number {
+  if (from <= head + 1) return from;
+  // A log that was restored from an older backup will write other events under these numbers.
+  throw new StoreError('TIME_OUT_OF_RANGE', `cannot begin at event ${from}: the head is ${head}`, {
+    data: { from, head },
+  });
+}

@@ -1,0 +1,29 @@
+import { Hono } from 'hono';
+import { requireAction, type ServerEnv } from '../exchange.js';
+import type { Service } from '../service.js';
+import { consumerRoutes } from './consumer-routes.js';
+import { EventFeed } from './event-feed.js';
+import { eventAnswer } from './event-request.js';
+import { FeedFormats } from './feed-format.js';
+import { feedResponse } from './feed-response.js';
+
+/** The feed: `/events`, `/consumers`. */
+export function feedRoutes(service: Service): Hono<ServerEnv> {
+  const routes = new Hono<ServerEnv>();
+  const feed = new EventFeed(service);
+  const formats = new FeedFormats(service.store.stats().storeId);
+  routes.get('/events', async (c) => {
+    requireAction(c, service, 'read');
+    const { store, at } = service;
+    const head = at === undefined ? store.log.head.seq : (await store.pointAt(at)).seq;
+    const request = {
+      query: c.req.queries(),
+      accept: c.req.header('accept'),
+      lastEventId: c.req.header('last-event-id'),
+    };
+    const answer = eventAnswer(request, { head, isPast: at !== undefined, formats });
+    return answer === undefined ? c.body(null, 204) : feedResponse(c, feed, answer);
+  });
+  routes.route('/consumers', consumerRoutes(service, { feed, formats }));
+  return routes;
+}

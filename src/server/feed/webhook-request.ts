@@ -1,0 +1,73 @@
+import { Agent, type IncomingMessage, request as httpRequest } from 'node:http';
+import { Agent as SecureAgent, request as httpsRequest } from 'node:https';
+import { MAX_WEBHOOK_ANSWER_BYTES, MAX_WEBHOOK_WAIT_MS } from '../../limits.js';
+
+interface TargetRequest {
+  readonly method: 'POST' | 'OPTIONS';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | undefined;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** What a target answered. */
+interface TargetAnswer {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+}
+
+/** One kept-alive connection to a target. Follows no redirects. */
+export class TargetConnection {
+  readonly #url: URL;
+  readonly #agent: Agent;
+
+  constructor(url: URL) {
+    this.#url = url;
+    const options = { keepAlive: true, maxSockets: 1 };
+    this.#agent = url.protocol === 'https:' ? new SecureAgent(options) : new Agent(options);
+  }
+
+  /** Resolves with the answer once its body ended or was cut; rejects when there is none in time. */
+  async send({ method, headers, body, timeoutMs, signal }: TargetRequest): Promise<TargetAnswer> {
+    const send = this.#url.protocol === 'https:' ? httpsRequest : httpRequest;
+    const deadline = AbortSignal.timeout(timeoutMs);
+    return new Promise((resolve, reject) => {
+      const request = send(this.#url, {
+        method,
+        agent: this.#agent,
+        headers: body === undefined ? headers : { ...headers, 'content-length': String(Buffer.byteLength(body)) },
+        signal: AbortSignal.any([signal, deadline]),
+      });
+      request.on('error', (error) => {
+        reject(deadline.aborted ? new Error(`no answer within ${timeoutMs} ms`) : error);
+      });
+      request.on('response', (response) => {
+        const answer = { status: response.statusCode ?? 0, headers: response.headers };
+        response.on('error', () => undefined);
+        // An answer that ends late was given all the same.
+        response.on('close', () => resolve(answer));
+        discard(response);
+      });
+      request.end(body);
+    });
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+}
+
+function discard(response: IncomingMessage): void {
+  let bytes = 0;
+  response.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > MAX_WEBHOOK_ANSWER_BYTES) response.destroy();
+  });
+}
+
+/** Returns the time that a header `Retry-After` asks for, at most MAX_WEBHOOK_WAIT_MS; 0 without one. */
+export function retryAfterMs(value: string | undefined, nowMs: number): number {
+  if (value === undefined) return 0;
+  const ms = /^\d+$/.test(value) ? 1_000 * Number(value) : Date.parse(value) - nowMs;
+  return Number.isNaN(ms) ? 0 : Math.min(MAX_WEBHOOK_WAIT_MS, Math.max(0, ms));
+}

@@ -1,0 +1,46 @@
+import type { Consumer } from '../../store/consumers/consumer.js';
+import type { EventStore } from '../../store/event-store.js';
+import { checkStart } from './feed-query.js';
+import { Webhook, type WebhookState } from './webhook.js';
+import { checkedWebhooks, type WebhookOptions } from './webhook-options.js';
+
+interface WebhooksSurroundings {
+  readonly store: EventStore;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** The webhooks of a server. Each goes its own way: a slow target holds up no other. */
+export class Webhooks {
+  readonly #webhooks = new Map<string, Webhook>();
+
+  /**
+   * Begins to deliver.
+   * @throws {StoreError} CONSUMER_INVALID, CONSUMER_TAKEN, STORE_READ_ONLY, TIME_OUT_OF_RANGE, those of filters
+   * @throws {TypeError} for a wrong type or name of an option; RangeError for a wrong value
+   */
+  constructor({ store, onFailure }: WebhooksSurroundings, options: readonly WebhookOptions[]) {
+    const targets = checkedWebhooks(options);
+    if (targets.length === 0) return;
+    const { storeId } = store.stats();
+    try {
+      for (const target of targets) {
+        const { from = store.log.head.seq + 1, filter } = target;
+        const start = checkStart(from, store.log.head.seq);
+        const open = (): Consumer => store.consumer(target.consumer, { from: start, filter });
+        this.#webhooks.set(target.consumer, new Webhook(target, { storeId, open, onFailure }));
+      }
+    } catch (error) {
+      void this.close();
+      throw error;
+    }
+  }
+
+  /** Returns what the webhook of this consumer does; undefined if it has none. */
+  state(consumer: string): WebhookState | undefined {
+    return this.#webhooks.get(consumer)?.state;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#webhooks.values()].map((webhook) => webhook.close()));
+  }
+}

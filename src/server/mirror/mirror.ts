@@ -1,0 +1,288 @@
+import { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isStoreError, StoreError } from '../../errors.js';
+import { MAX_MIRROR_CLIENTS, MAX_SIGHTED_TAGS, MIRROR_WAIT_MS } from '../../limits.js';
+import { type Descriptor, type Digest, isDigest } from '../../model/digest.js';
+import { canonicalReference, familiarReference } from '../../model/reference.js';
+import { inParallel } from '../../registry-client/parallel.js';
+import type { FindCredentials } from '../../registry-client/credentials.js';
+import { RegistryClient, type RegistryManifest } from '../../registry-client/registry-client.js';
+import { RegistrySession } from '../../registry-client/registry-session.js';
+import type { ByteRange, RegistryBlob, RegistryDocument, RegistryStore } from '../../store/registry-store.js';
+import { linksOf } from '../../store/registry/links.js';
+import type { WriteOptions } from '../../store/store.js';
+import { HttpFailure } from '../failure.js';
+import { type CompiledRule, compileRule, type MirrorRule } from './rules.js';
+
+/** What the answer to a reader says beside the manifest. */
+export interface Sighting {
+  /** What is on its way into the store, where that takes long. */
+  readonly document?: RegistryDocument | undefined;
+  /** What the reader should know: the upstream is gone, or moved the tag. */
+  readonly warning?: string | undefined;
+}
+
+interface MirrorParts {
+  readonly registry: RegistryStore;
+  readonly credentials?: FindCredentials | undefined;
+  readonly now: () => number;
+  readonly onNotice: (notice: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Whose blobs a mirror stages. */
+const OWNER = 'mirror';
+
+/** What is being copied: its manifest is here, its blobs are not. */
+interface Arriving {
+  readonly document: RegistryDocument;
+  readonly done: Promise<unknown>;
+}
+
+/**
+ * Copies repositories of other registries as they are asked for, and records what their tags stood
+ * for: each sighting of a tag that differs from the last is an event.
+ */
+export class Mirror {
+  readonly #parts: MirrorParts;
+  readonly #rules: readonly CompiledRule[];
+  readonly #clients = new Map<string, RegistryClient>();
+  /** When a tag was last seen as it is here, by reference; the oldest first. */
+  readonly #seen = new Map<string, number>();
+  readonly #looking = new Map<string, Promise<Sighting>>();
+  readonly #arriving = new Map<string, Arriving>();
+
+  /** @throws {TypeError} for a rule that cannot be used; StoreError FILTER_INVALID */
+  constructor(rules: readonly MirrorRule[], parts: MirrorParts) {
+    this.#parts = parts;
+    this.#rules = rules.map(compileRule);
+    for (const rule of this.#rules) if (rule.watch.length > 0) void this.#watch(rule);
+  }
+
+  /** Whether a repository, by its canonical name, comes from elsewhere. */
+  covers(repository: string): boolean {
+    return this.#ruleOf(repository) !== undefined;
+  }
+
+  /**
+   * Looks up what a tag or digest is upstream, and has it copied into the store. Resolves once it is
+   * there, or after MIRROR_WAIT_MS with what is coming.
+   * @throws {HttpFailure} UPSTREAM_FAILED when neither upstream nor store has an answer
+   */
+  async look(repository: string, reference: string, origin: WriteOptions): Promise<Sighting> {
+    const rule = this.#ruleOf(repository);
+    if (rule === undefined) return {};
+    const key = `${repository} ${reference}`;
+    const running = this.#looking.get(key);
+    if (running !== undefined) return running;
+    const looking = this.#look({ rule, repository, origin }, reference).finally(() => this.#looking.delete(key));
+    this.#looking.set(key, looking);
+    return looking;
+  }
+
+  /** Returns a blob that is on its way into the store, read from upstream; undefined if none is. */
+  blob(repository: string, digest: Digest): RegistryBlob | undefined {
+    const rule = this.#ruleOf(repository);
+    if (rule === undefined) return undefined;
+    for (const { document } of this.#arriving.values()) {
+      const link = linksOf(document.bytes, undefined).blobs.find(({ name }) => name === digest);
+      if (link === undefined) continue;
+      const client = this.#clientOf(rule, repository);
+      const read = (range?: ByteRange): Readable =>
+        Readable.from(rangeOf(client, digest, range), { objectMode: false });
+      return { digest, size: link.target.size, read };
+    }
+    return undefined;
+  }
+
+  async #look(place: Place, reference: string): Promise<Sighting> {
+    const { rule, repository } = place;
+    const { registry, now } = this.#parts;
+    const known = registry.manifest(repository, reference);
+    if (isDigest(reference)) {
+      return known === undefined ? this.#copy(place, reference, undefined) : {};
+    }
+    const seen = this.#seen.get(`${repository}:${reference}`);
+    if (known !== undefined && seen !== undefined && now() - seen < rule.freshMs) return {};
+    let found: Descriptor | undefined;
+    try {
+      found = await this.#clientOf(rule, repository).head(reference);
+    } catch (error) {
+      return answerWithout(known, `${familiarReference(repository)} cannot be reached upstream`, error);
+    }
+    if (found === undefined) return known === undefined ? {} : { warning: `${reference} is no longer upstream` };
+    if (found.digest === known?.descriptor.digest) return this.#note(place, reference);
+    if (known !== undefined && !rule.mayMove(reference)) {
+      const moved = `${familiarReference(`${repository}:${reference}`)} moved upstream from ${known.descriptor.digest} to ${found.digest}`;
+      if (rule.movedTags !== 'follow') this.#parts.onNotice(moved);
+      if (rule.movedTags === 'refuse') return this.#refuse(place, { tag: reference, found: found.digest, moved });
+      const origin = { ...place.origin, reason: place.origin.reason ?? moved };
+      const sighting = await this.#copy({ ...place, origin }, found.digest, reference);
+      return rule.movedTags === 'flag' ? { ...sighting, warning: moved } : sighting;
+    }
+    return this.#copy(place, found.digest, reference);
+  }
+
+  #note({ repository }: Place, tag: string): Sighting {
+    const key = `${repository}:${tag}`;
+    this.#seen.delete(key);
+    this.#seen.set(key, this.#parts.now());
+    const [oldest] = this.#seen.keys();
+    if (this.#seen.size > MAX_SIGHTED_TAGS && oldest !== undefined) this.#seen.delete(oldest);
+    return {};
+  }
+
+  /** Keeps the tag, and the other manifest by its digest: the log has who saw it and when. */
+  async #refuse(
+    place: Place,
+    { tag, found, moved }: { readonly tag: string; readonly found: Digest; readonly moved: string },
+  ): Promise<Sighting> {
+    this.#note(place, tag);
+    if (this.#parts.registry.manifest(place.repository, found) === undefined) {
+      const origin = { ...place.origin, reason: `refused: ${moved}` };
+      // Its reader gets what was there before: the copy is for who looks into it.
+      this.#copy({ ...place, origin }, found, undefined).catch((error: unknown) => this.#parts.onNotice(textOf(error)));
+    }
+    return { warning: `${moved}; the tag stays` };
+  }
+
+  async #copy(place: Place, digest: Digest, tag: string | undefined): Promise<Sighting> {
+    const { repository, rule } = place;
+    const key = `${repository}@${digest}`;
+    let arriving = this.#arriving.get(key);
+    if (arriving === undefined) {
+      let manifest: RegistryManifest;
+      try {
+        manifest = await this.#clientOf(rule, repository).manifest(digest);
+      } catch (error) {
+        if (isStoreError(error, 'REGISTRY_NOT_FOUND')) return {};
+        const known = this.#parts.registry.manifest(repository, tag ?? digest);
+        return answerWithout(known, `${familiarReference(repository)} cannot be reached upstream`, error);
+      }
+      const document = { ...manifest, name: digest };
+      const done = this.#keep(place, manifest, tag).finally(() => this.#arriving.delete(key));
+      arriving = { document, done };
+      this.#arriving.set(key, arriving);
+    }
+    // The failure of a copy that outlives its first reader is told to the operator.
+    const outcome = arriving.done.then(
+      () => 'kept' as const,
+      (error: unknown) => ({ error }),
+    );
+    const end = await Promise.race([outcome, delay(MIRROR_WAIT_MS, 'late' as const, { ref: false })]);
+    if (end === 'kept') return {};
+    if (end === 'late') {
+      void outcome.then((late) => {
+        if (late !== 'kept') this.#parts.onNotice(`cannot copy ${familiarReference(key)}: ${textOf(late.error)}`);
+      });
+      return { document: arriving.document };
+    }
+    throw upstreamFailed(`cannot copy ${familiarReference(key)}`, end.error);
+  }
+
+  /** Stages what the manifest names, and pushes it: one transaction. */
+  async #keep(place: Place, { descriptor, bytes }: RegistryManifest, tag: string | undefined): Promise<void> {
+    const { repository, rule, origin } = place;
+    const { registry } = this.#parts;
+    const client = this.#clientOf(rule, repository);
+    const blobs = linksOf(bytes, undefined).blobs.map(({ target }) => target);
+    const missing = new Map(blobs.map((blob) => [blob.digest, blob]));
+    const stage = async (digest: Digest): Promise<void> => {
+      if (registry.blob(repository, digest) === undefined) await this.#stage(client, repository, digest);
+    };
+    await inParallel(missing.keys(), stage, () => undefined);
+    const tags = tag === undefined ? [] : [tag];
+    const request = { repository, mediaType: descriptor.mediaType, bytes, name: descriptor.digest, tags };
+    await registry.push(request, { ...origin, via: 'mirror' });
+    if (tag !== undefined) this.#note(place, tag);
+  }
+
+  async #stage(client: RegistryClient, repository: string, digest: Digest): Promise<void> {
+    const { uploads } = this.#parts.registry;
+    try {
+      await uploads.mount(repository, digest, OWNER);
+      return;
+    } catch (error) {
+      if (!isStoreError(error, 'CONTENT_NOT_FOUND')) throw error;
+    }
+    const upload = await uploads.start(repository, OWNER);
+    try {
+      await upload.append(client.blob(digest), 0);
+      await upload.finish(digest);
+    } catch (error) {
+      await upload.cancel().catch(() => undefined);
+      // A foreign layer is elsewhere, as its manifest says; the push decides whether it may be missing.
+      if (!isStoreError(error, 'REGISTRY_NOT_FOUND')) throw error;
+    }
+  }
+
+  #ruleOf(repository: string): CompiledRule | undefined {
+    return this.#rules.find((rule) => rule.matches(repository));
+  }
+
+  #clientOf(rule: CompiledRule, repository: string): RegistryClient {
+    const known = this.#clients.get(repository);
+    if (known !== undefined) return known;
+    const { host, path } = rule.upstreamOf(repository);
+    const { credentials, signal, now } = this.#parts;
+    const { plainHttp, insecure } = rule;
+    const session = new RegistrySession(host, { credentials, signal, now, plainHttp, insecure });
+    const client = new RegistryClient(session, path);
+    this.#clients.set(repository, client);
+    const [oldest] = this.#clients.entries();
+    if (this.#clients.size > MAX_MIRROR_CLIENTS && oldest !== undefined) {
+      this.#clients.delete(oldest[0]);
+      oldest[1].session.close();
+    }
+    return client;
+  }
+
+  /** Looks up the references of a rule, one after the other, until the server closes. */
+  async #watch(rule: CompiledRule): Promise<void> {
+    const { signal, onNotice } = this.#parts;
+    while (!signal.aborted) {
+      for (const name of rule.watch) {
+        const reference = canonicalReference(name);
+        const at = reference.lastIndexOf(':');
+        await this.look(reference.slice(0, at), reference.slice(at + 1), {}).catch((error: unknown) =>
+          onNotice(`cannot look up ${name}: ${textOf(error)}`),
+        );
+      }
+      await delay(rule.watchMs, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+}
+
+/** A repository that comes from elsewhere, and what its events record. */
+interface Place {
+  readonly rule: CompiledRule;
+  readonly repository: string;
+  readonly origin: WriteOptions;
+}
+
+/** Answers with what is known. @throws {HttpFailure} UPSTREAM_FAILED if nothing is */
+function answerWithout(known: RegistryDocument | undefined, what: string, error: unknown): Sighting {
+  if (known === undefined) throw upstreamFailed(what, error);
+  return { warning: `${what}: this is the last that was seen` };
+}
+
+async function* rangeOf(
+  client: RegistryClient,
+  digest: Digest,
+  range: ByteRange | undefined,
+): AsyncGenerator<Uint8Array> {
+  let left = range === undefined ? Infinity : range.last - range.first + 1;
+  for await (const chunk of client.blob(digest, { offset: range?.first ?? 0 })) {
+    yield chunk.subarray(0, left);
+    left -= chunk.length;
+    if (left <= 0) return;
+  }
+}
+
+function upstreamFailed(what: string, error: unknown): HttpFailure {
+  return new HttpFailure(502, 'UPSTREAM_FAILED', `${what}: ${textOf(error)}`);
+}
+
+function textOf(error: unknown): string {
+  return error instanceof StoreError || error instanceof HttpFailure ? error.message : 'the server failed';
+}

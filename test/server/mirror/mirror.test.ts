@@ -1,0 +1,141 @@
+import test, { type ExecutionContext } from 'ava';
+import type { MirrorRule } from '../../../src/server/mirror/rules.js';
+import { type FakeRegistry, fail, fakeRegistry } from '../../support/fake-registry.js';
+import { addImage, addIndex } from '../../support/registry-images.js';
+import { eventsOf } from '../../support/test-store.js';
+import { serving, type TestServing } from '../service/serving.js';
+
+interface Mirrored extends TestServing {
+  readonly upstream: FakeRegistry;
+  readonly told: readonly string[];
+  readonly get: (path: string) => Promise<Response>;
+}
+
+async function mirrored(t: ExecutionContext, rule: Partial<MirrorRule> = {}): Promise<Mirrored> {
+  const upstream = await fakeRegistry(t);
+  const told: string[] = [];
+  const mirrors = [{ repositories: 'up/**', upstream: upstream.host, freshSeconds: 0, ...rule }];
+  const served = await serving(t, { server: { mirrors, onNotice: (notice) => told.push(notice) } });
+  return { ...served, upstream, told, get: (path) => fetch(`${served.url}/v2/${path}`) };
+}
+
+/** What a client does: the manifest, then all that it names. */
+async function pull({ get }: Mirrored, name: string, reference: string): Promise<string> {
+  const answer = await get(`${name}/manifests/${reference}`);
+  if (!answer.ok) throw new Error(await answer.text());
+  const { config, layers } = (await answer.json()) as { config: { digest: string }; layers: { digest: string }[] };
+  for (const { digest } of [config, ...layers]) {
+    const blob = await get(`${name}/blobs/${digest}`);
+    if (!blob.ok) throw new Error(await blob.text());
+    await blob.arrayBuffer();
+  }
+  return answer.headers.get('docker-content-digest') ?? '';
+}
+
+test('a tag is copied when it is first asked for, and each sighting of another is an event', async (t) => {
+  const mirror = await mirrored(t);
+  const first = await addImage(mirror.upstream, 'up/app:1', ['one']);
+  t.is(await pull(mirror, 'up/app', '1'), first.manifest.digest);
+  t.is(await pull(mirror, 'up/app', '1'), first.manifest.digest);
+  const { length } = await eventsOf(mirror.store);
+  const second = await addImage(mirror.upstream, 'up/app:1', ['two']);
+  t.is(await pull(mirror, 'up/app', '1'), second.manifest.digest);
+  const events = (await eventsOf(mirror.store)).slice(length);
+  const moved = events.find((event) => event.type === 'ReferenceSet' && event.reference.endsWith(':1'));
+  t.like(moved, { via: 'mirror', previous: first.config.digest, image: second.config.digest });
+  t.regex(moved?.reason ?? '', /up\/app:1 moved upstream from sha256:.* to sha256:/);
+  // What was seen stays, by its digest and at its time.
+  t.is(await pull(mirror, 'up/app', first.manifest.digest), first.manifest.digest);
+  t.is(await pull(mirror, `at/${length}/up/app`, '1'), first.manifest.digest);
+  t.deepEqual(await mirror.store.verify(), []);
+});
+
+test('blobs are copied once, and an upstream that is gone is said and does no harm', async (t) => {
+  const mirror = await mirrored(t);
+  const image = await addImage(mirror.upstream, 'up/app:1', ['one', 'two']);
+  await pull(mirror, 'up/app', '1');
+  const asked = mirror.upstream.requests('GET').filter((request) => request.includes('/blobs/'));
+  t.is(asked.length, 3);
+  mirror.upstream.intercept = (_, response) => {
+    fail(response, 404, 'NAME_UNKNOWN');
+    return true;
+  };
+  const gone = await mirror.get('up/app/manifests/1');
+  t.is(gone.headers.get('docker-content-digest'), image.manifest.digest);
+  t.regex(gone.headers.get('warning') ?? '', /no longer upstream/);
+  t.is((await mirror.get('up/app/manifests/2')).status, 404);
+  t.is((await mirror.get('other/app/manifests/1')).status, 404);
+});
+
+test('a refused tag stays, its other image is kept by digest, and the log has the reason', async (t) => {
+  const mirror = await mirrored(t, { movedTags: 'refuse', mayMove: ['latest'] });
+  const first = await addImage(mirror.upstream, 'up/app:1', ['one']);
+  await addImage(mirror.upstream, 'up/app:latest', ['one']);
+  await pull(mirror, 'up/app', '1');
+  await pull(mirror, 'up/app', 'latest');
+  const second = await addImage(mirror.upstream, 'up/app:1', ['malware']);
+  await addImage(mirror.upstream, 'up/app:latest', ['malware']);
+  const answer = await mirror.get('up/app/manifests/1');
+  t.is(answer.headers.get('docker-content-digest'), first.manifest.digest);
+  t.regex(answer.headers.get('warning') ?? '', /moved upstream .* the tag stays/);
+  t.regex(mirror.told.join(), /up\/app:1 moved upstream/);
+  t.is(await pull(mirror, 'up/app', second.manifest.digest), second.manifest.digest);
+  t.is(await pull(mirror, 'up/app', 'latest'), second.manifest.digest);
+  const refused = (await eventsOf(mirror.store)).filter(({ reason }) => reason?.startsWith('refused: '));
+  t.true(refused.some((event) => event.type === 'ReferenceSet' && event.reference.endsWith(second.manifest.digest)));
+});
+
+test('a flagged tag moves and is told of', async (t) => {
+  const mirror = await mirrored(t, { movedTags: 'flag' });
+  await addImage(mirror.upstream, 'up/app:1', ['one']);
+  await pull(mirror, 'up/app', '1');
+  const second = await addImage(mirror.upstream, 'up/app:1', ['two']);
+  const answer = await mirror.get('up/app/manifests/1');
+  t.is(answer.headers.get('docker-content-digest'), second.manifest.digest);
+  t.regex(answer.headers.get('warning') ?? '', /moved upstream/);
+  t.is(mirror.told.length, 1);
+});
+
+test('an index is copied at once, and its platforms as they are asked for', async (t) => {
+  const mirror = await mirrored(t);
+  const amd64 = await addImage(mirror.upstream, 'up/app:a', ['base', 'amd64']);
+  const arm64 = await addImage(mirror.upstream, 'up/app:b', ['base', 'arm64'], 'arm64');
+  const index = addIndex(mirror.upstream, 'up/app:1', { amd64, arm64 });
+  const answer = await mirror.get('up/app/manifests/1');
+  t.is(answer.headers.get('docker-content-digest'), index);
+  t.is(mirror.store.len(), 0);
+  await pull(mirror, 'up/app', arm64.manifest.digest);
+  t.is(mirror.store.resolve('up/app:1', { platform: 'linux/arm64' }), arm64.config.digest as never);
+  await pull(mirror, 'up/app', amd64.manifest.digest);
+  const entry = mirror.store.referenceEntries().find(({ reference }) => reference === 'docker.io/up/app:1');
+  t.is(entry?.platforms?.length, 2);
+  t.deepEqual(await mirror.store.verify(), []);
+});
+
+test('readers at once make one copy', async (t) => {
+  const mirror = await mirrored(t);
+  await addImage(mirror.upstream, 'up/app:1', ['one', 'two']);
+  await Promise.all(Array.from({ length: 10 }, () => pull(mirror, 'up/app', '1')));
+  const transactions = new Set((await eventsOf(mirror.store)).map(({ transaction }) => transaction.first));
+  t.is(transactions.size, 1);
+});
+
+test('watched references are looked up by themselves', async (t) => {
+  const upstream = await fakeRegistry(t);
+  const image = await addImage(upstream, 'up/app:1', ['one']);
+  const rule = { repositories: 'up/**', upstream: upstream.host, watch: ['up/app:1'], watchSeconds: 0.05 };
+  const { store } = await serving(t, { server: { mirrors: [rule], onNotice: () => undefined } });
+  for await (const event of store.log.follow({ from: 1, filter: { reference: 'up/app:1' } })) {
+    t.like(event, { via: 'mirror', image: image.config.digest });
+    break;
+  }
+});
+
+test('a rule that cannot be used is refused', async (t) => {
+  const refused = (rule: object, message: RegExp): Promise<unknown> =>
+    t.throwsAsync(serving(t, { server: { mirrors: [rule as MirrorRule] } }), { message });
+  await refused({ repositories: 'up/**', movedTags: 'perhaps' }, /movedTags must be follow, flag or refuse/);
+  await refused({ repositories: 'a/**/b' }, /two stars stand only as the last part/);
+  await refused({ repositories: 'up/*', freshSeconds: -1 }, /freshSeconds must be a number of seconds/);
+  await refused({ repositories: 'up/*', upstrem: 'x' }, /upstrem/);
+});
