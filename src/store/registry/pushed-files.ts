@@ -18,12 +18,14 @@ import { StoredBlob } from '../layers/blob-store.js';
 import type { UploadArea } from '../registry-store.js';
 import type { PushedManifest } from './pushed-manifest.js';
 import type { Members, Repositories } from './repositories.js';
+import type { RepositoryLocks } from './repository-locks.js';
 
 /** What a push takes from the registry. */
 export interface PushPlace {
   readonly context: StoreContext;
   readonly uploads: UploadArea;
   readonly repositories: Repositories;
+  readonly locks: RepositoryLocks;
 }
 
 /** The files of an OCI layout: what is pushed, and what the repository or the store has already. */
@@ -33,6 +35,8 @@ export class PushedFiles implements NamedFiles {
   readonly #files = new Map<string, ArchiveFile | undefined>();
   /** Staged blobs that were given out. */
   readonly #lent = new Set<Digest>();
+  /** References to indexes that lead to what is pushed. */
+  readonly refreshed = new Set<string>();
   #layers: Map<Digest, LayerFacts> | undefined;
 
   constructor(pushed: PushedManifest, place: PushPlace) {
@@ -144,6 +148,7 @@ export class PushedFiles implements NamedFiles {
       const target = context.views.references.byName.get(reference)?.target;
       if (target === undefined || references.includes(reference) || !indexes.has(target.digest)) continue;
       entries.push(namedEntry(target, reference));
+      this.refreshed.add(reference);
     }
     return encodeDocument(indexOf(entries), indexCodec);
   }

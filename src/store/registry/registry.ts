@@ -23,6 +23,7 @@ import type {
 import { pastViewsAt } from '../snapshots/views-at.js';
 import type { WriteOptions } from '../store.js';
 import { Repositories } from './repositories.js';
+import { RepositoryLocks } from './repository-locks.js';
 import { madeManifest } from './save-manifest.js';
 
 /** A document without the name that a repository has for it. */
@@ -194,6 +195,7 @@ function bytesStream(bytes: Uint8Array, range: ByteRange | undefined): Readable 
 export class LocalRegistry implements RegistryStore {
   readonly #context: StoreContext;
   readonly uploads: UploadArea;
+  readonly #locks = new RepositoryLocks();
   #present: RegistryReader | undefined;
   /** By seq, the least recently used first. */
   readonly #past = new Map<number, Promise<RegistryReader>>();
@@ -251,6 +253,7 @@ export class LocalRegistry implements RegistryStore {
       context: this.#context,
       uploads: this.uploads,
       repositories: repositoriesOf,
+      locks: this.#locks,
     });
   }
 
@@ -269,7 +272,7 @@ export class LocalRegistry implements RegistryStore {
           name: `${repository}:${tagOrName}`,
           indexesOf: () => undefined,
         });
-    return this.#context.submit(decide, options);
+    return this.#locks.run(repository, 'alone', () => this.#context.submit(decide, options));
   }
 
   /** References of a repository to a manifest or index: its digests, and its tags. */
