@@ -2,6 +2,7 @@ import { buffer } from 'node:stream/consumers';
 import test from 'ava';
 import { MAX_KEPT_REPOSITORIES, MAX_SEARCHED_REPOSITORIES } from '../../../src/limits.js';
 import { type Digest, digestOf, type ImageId } from '../../../src/model/digest.js';
+import type { StoredEvent } from '../../../src/model/events.js';
 import { parseReference } from '../../../src/model/reference.js';
 import { imageNamed, indexOf, push, type PushableImage, signatureOf, stage } from '../../support/pushed-images.js';
 import { rejection } from '../../support/rejection.js';
@@ -65,7 +66,7 @@ test('removing a tag leaves the manifest; removing the digest removes each of it
   const options = { actor: 'ada', via: 'registry', requestId: 'r-2' };
   const removed = await store.registry.remove(APP, a.digest, options);
   t.deepEqual(removed.toSorted(), [`${APP}:2`, `${APP}:3`, `${APP}@${a.digest}`]);
-  const last = [];
+  const last: StoredEvent[] = [];
   for await (const event of store.log.read({ from: store.log.head.seq - 2 })) last.push(event);
   t.deepEqual(
     last.map(({ type, actor, via, requestId, transaction }) => ({ type, actor, via, requestId, ...transaction })),
