@@ -1,9 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
-import type { ExecutionContext } from 'ava';
 import { copyImage } from '../../src/registry-client/copy.js';
 import { Pull } from '../../src/registry-client/pull.js';
 import { pushImage } from '../../src/registry-client/push.js';

@@ -17,13 +17,15 @@ import type { StoreContext } from '../context.js';
 import { StoredBlob } from '../layers/blob-store.js';
 import type { UploadArea } from '../registry-store.js';
 import type { PushedManifest } from './pushed-manifest.js';
-import type { Repositories } from './repositories.js';
+import type { Members, Repositories } from './repositories.js';
+import type { RepositoryLocks } from './repository-locks.js';
 
 /** What a push takes from the registry. */
 export interface PushPlace {
   readonly context: StoreContext;
   readonly uploads: UploadArea;
   readonly repositories: Repositories;
+  readonly locks: RepositoryLocks;
 }
 
 /** The files of an OCI layout: what is pushed, and what the repository or the store has already. */
@@ -32,6 +34,10 @@ export class PushedFiles implements NamedFiles {
   readonly #place: PushPlace;
   readonly #files = new Map<string, ArchiveFile | undefined>();
   readonly #foreign: ReadonlySet<ContentName>;
+  /** Staged blobs that were given out. */
+  readonly #lent = new Set<Digest>();
+  /** References to indexes that lead to what is pushed. */
+  readonly refreshed = new Set<string>();
   #layers: Map<Digest, LayerFacts> | undefined;
 
   constructor(pushed: PushedManifest, place: PushPlace) {
@@ -98,6 +104,12 @@ export class PushedFiles implements NamedFiles {
     return isKnown && !repositories.members(this.#pushed.repository).manifests.has(child);
   }
 
+  /** Whether a staged blob went meanwhile: another push made it the store's, or a client removed it. */
+  hasLostBlobs(): boolean {
+    const { repository } = this.#pushed;
+    return [...this.#lent].some((digest) => this.#place.uploads.staged(repository, digest) === undefined);
+  }
+
   #hasBlob(name: ContentName): boolean {
     const digest = this.#isOwn(name) ? this.digestOf(name) : undefined;
     return digest !== undefined && this.file(blobName(digest)) !== undefined;
@@ -129,6 +141,7 @@ export class PushedFiles implements NamedFiles {
   #staged(digest: Digest): KnownFile | undefined {
     const staged = this.#place.uploads.staged(this.#pushed.repository, digest);
     if (staged === undefined) return undefined;
+    this.#lent.add(digest);
     const { file, size, measurement = this.#measured(digest, size) } = staged;
     return { file, digest, size, measurement };
   }
@@ -150,22 +163,31 @@ export class PushedFiles implements NamedFiles {
   }
 
   /**
-   * The pushed manifest under each of its names, and each index of the repository that names it: a
+   * The pushed manifest under each of its names, and each index of the repository that leads to it: a
    * reference to the index then has the image of one more platform.
    */
   #index(): Uint8Array {
     const { descriptor, references, repository } = this.#pushed;
     const { context, repositories } = this.#place;
     const entries = references.map((name) => namedEntry(descriptor, name));
-    const indexes = repositories.members(repository).indexesOf.get(descriptor.digest);
-    const others = indexes === undefined ? [] : (repositories.references(repository) ?? []);
+    const indexes = indexesAbove(descriptor.digest, repositories.members(repository).indexesOf);
+    const others = indexes.size === 0 ? [] : (repositories.references(repository) ?? []);
     for (const reference of others) {
       const target = context.views.references.byName.get(reference)?.target;
-      if (target === undefined || references.includes(reference) || indexes?.has(target.digest) !== true) continue;
+      if (target === undefined || references.includes(reference) || !indexes.has(target.digest)) continue;
       entries.push(namedEntry(target, reference));
+      this.refreshed.add(reference);
     }
     return encodeDocument(indexOf(entries), indexCodec);
   }
+}
+
+/** Indexes that name `digest`, or an index above it. */
+function indexesAbove(digest: Digest, indexesOf: Members['indexesOf']): ReadonlySet<Digest> {
+  const above = new Set<Digest>(indexesOf.get(digest));
+  // A set gives also what is added while it is read.
+  for (const index of above) for (const next of indexesOf.get(index) ?? []) above.add(next);
+  return above;
 }
 
 function namedEntry(target: Descriptor, name: string): DescriptorDocument {

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { ReferenceEntry } from '../../../projections/references.js';
 import type { Page } from '../../../projections/projection.js';
 import type { Views } from '../../../projections/views.js';
-import { loadCode } from '../../errors.js';
+import { isStoreError, loadCode } from '../../errors.js';
 import { MAX_KEPT_PAST_REGISTRIES, MAX_SEARCHED_REPOSITORIES } from '../../limits.js';
 import { type ContentName, type Digest, type ImageId, isContentName } from '../../model/digest.js';
 import type { Referrer } from '../artifacts.js';
@@ -25,6 +25,7 @@ import { pastViewsAt } from '../snapshots/views-at.js';
 import type { WriteOptions } from '../store.js';
 import { PullCounts } from './pull-counts.js';
 import { Repositories } from './repositories.js';
+import { RepositoryLocks } from './repository-locks.js';
 import { madeManifest } from './save-manifest.js';
 
 /** A document without the name that a repository has for it. */
@@ -42,7 +43,7 @@ class RegistryReader implements RegistryReads {
     this.#views = views;
     this.repositoriesOf = new Repositories({
       views,
-      documentOf: (entry) => this.#documentOf(entry),
+      documentOf: (entry) => this.#keptDocumentOf(entry),
       contentOf: (digest) => this.#knownContent(digest),
     });
   }
@@ -68,7 +69,11 @@ class RegistryReader implements RegistryReads {
       return document && { ...document, name: this.repositoriesOf.nameOf(repository, document.descriptor.digest) };
     }
     const descriptor = this.repositoriesOf.members(repository).manifests.get(tagOrName);
-    if (descriptor === undefined) return undefined;
+    if (descriptor === undefined) {
+      const entry = this.#views.references.byName.get(`${repository}@${tagOrName}`);
+      if (entry !== undefined) this.#documentOf(entry);
+      return undefined;
+    }
     const bytes = this.#context.log.content(descriptor.digest);
     if (bytes !== undefined) return { descriptor, bytes, name: tagOrName };
     refuseErased(this.#context.views.erasures, descriptor.digest);
@@ -115,9 +120,20 @@ class RegistryReader implements RegistryReads {
     const { image, target } = entry;
     if (target !== undefined) {
       const bytes = this.#context.log.content(target.digest);
+      if (bytes === undefined) refuseErased(this.#context.views.erasures, target.digest);
       return bytes && { descriptor: target, bytes };
     }
     return image === undefined ? undefined : this.#imageDocument(image);
+  }
+
+  /** One reference whose content was erased hides no other of its repository. */
+  #keptDocumentOf(entry: ReferenceEntry): StoredDocument | undefined {
+    try {
+      return this.#documentOf(entry);
+    } catch (error) {
+      if (isStoreError(error, 'CONTENT_ERASED')) return undefined;
+      throw error;
+    }
   }
 
   /** The first manifest that an image came with, else the one that `save` writes. */
@@ -133,7 +149,7 @@ class RegistryReader implements RegistryReads {
   #madeAs(repository: string, digest: Digest): RegistryDocument | undefined {
     for (const name of this.repositoriesOf.references(repository) ?? []) {
       const entry = this.#views.references.byName.get(name);
-      const document = entry && this.#documentOf(entry);
+      const document = entry && this.#keptDocumentOf(entry);
       if (document?.descriptor.digest === digest) return { ...document, name: digest };
     }
     return undefined;
@@ -182,6 +198,7 @@ export class LocalRegistry implements RegistryStore {
   readonly #context: StoreContext;
   readonly uploads: UploadArea;
   readonly #pulls: PullCounts;
+  readonly #locks = new RepositoryLocks();
   #present: RegistryReader | undefined;
   /** By seq, the least recently used first. */
   readonly #past = new Map<number, Promise<RegistryReader>>();
@@ -257,6 +274,7 @@ export class LocalRegistry implements RegistryStore {
       context: this.#context,
       uploads: this.uploads,
       repositories: repositoriesOf,
+      locks: this.#locks,
     });
   }
 
@@ -275,7 +293,7 @@ export class LocalRegistry implements RegistryStore {
           name: `${repository}:${tagOrName}`,
           indexesOf: () => undefined,
         });
-    return this.#context.submit(decide, options);
+    return this.#locks.run(repository, 'alone', () => this.#context.submit(decide, options));
   }
 
   /** References of a repository to a manifest or index: its digests, and its tags. */
