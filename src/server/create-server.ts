@@ -5,7 +5,8 @@ import { MAX_REQUESTS_IN_FLIGHT, MAX_URL_LENGTH, MIN_BODY_RATE, STALL_TIMEOUT_MS
 import { mustBeCount, mustBeFunction, mustBeObject, mustBeOptions } from '../store/argument-types.js';
 import type { EventStore } from '../store/event-store.js';
 import { localAccess } from './access/access.js';
-import { buildApp } from './app.js';
+import { buildApp, failedResponse } from './app.js';
+import { HttpFailure } from './failure.js';
 import { CommandService } from './command/command-service.js';
 import { Mirror } from './mirror/mirror.js';
 import { Webhooks } from './feed/webhooks.js';
@@ -40,7 +41,10 @@ export function buildServer(
   const closing = new AbortController();
   const service = serviceOf(store, options, closing.signal);
   const app = buildApp(service);
-  const answer = getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false });
+  const answer = getRequestListener((request, env) => app.fetch(request, env), {
+    overrideGlobalObjects: false,
+    errorHandler: (error) => failedResponse(asRequestFailure(error)),
+  });
   // The command line speaks of the present.
   const commands = new CommandService(service, service.isReadOnly ? undefined : options.runCommand);
   const server: StoreServer = {
@@ -100,6 +104,12 @@ function limitsOf(given: ServerLimits = {}): Service['limits'] {
   };
   for (const [name, value] of Object.entries(limits)) mustBeCount(name, value);
   return limits;
+}
+
+/** A request of which no URL can be made reaches no route: its target, or its Host. */
+function asRequestFailure(error: unknown): unknown {
+  if (!(error instanceof Error) || error.name !== 'RequestError') return error;
+  return new HttpFailure(400, 'REQUEST_INVALID', error.message, { headers: { connection: 'close' } });
 }
 
 function warn(error: unknown): void {

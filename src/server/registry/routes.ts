@@ -71,7 +71,9 @@ async function answer(c: Context<ServerEnv>, service: Service): Promise<Response
     const allow = Object.keys(handlers[path.endpoint]).join(', ');
     throw new HttpFailure(405, 'UNSUPPORTED', `cannot ${method} here`, { headers: { allow } });
   }
-  requireAction(c, service, action, path.endpoint === 'catalog' ? undefined : path.repository);
+  // The list has what its reader may read: nobody may read none of it.
+  if (path.endpoint === 'catalog') requireCredentials(c, service);
+  else requireAction(c, service, action, path.repository);
   const { registry } = service.store;
   if (path.at !== undefined && action !== 'read') {
     throw new HttpFailure(405, 'UNSUPPORTED', 'the past cannot be changed', { headers: { allow: 'GET' } });
