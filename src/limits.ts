@@ -44,6 +44,8 @@ export const MAX_KEPT_REPOSITORIES = 1_000;
 export const MAX_SEARCHED_REPOSITORIES = 100;
 /** Milliseconds that a reader waits for a mirror to have a manifest with its blobs; then it gets them as they come. */
 export const MIRROR_WAIT_MS = 20_000;
+/** Milliseconds that a reader waits for an upstream to say what a tag is now, where the mirror has an answer. */
+export const MIRROR_LOOK_MS = 5_000;
 /** Tags of which a mirror remembers when it saw them last. */
 export const MAX_SIGHTED_TAGS = 100_000;
 /** Repositories whose connections upstream a mirror keeps. */

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isStoreError, StoreError } from '../../errors.js';
-import { MAX_MIRROR_CLIENTS, MAX_SIGHTED_TAGS, MIRROR_WAIT_MS } from '../../limits.js';
+import { MAX_MIRROR_CLIENTS, MAX_SIGHTED_TAGS, MIRROR_LOOK_MS, MIRROR_WAIT_MS } from '../../limits.js';
 import { type Descriptor, type Digest, isDigest } from '../../model/digest.js';
 import { canonicalReference, familiarReference } from '../../model/reference.js';
 import { inParallel } from '../../registry-client/parallel.js';
@@ -107,7 +107,8 @@ export class Mirror {
     if (known !== undefined && seen !== undefined && now() - seen < rule.freshMs) return {};
     let found: Descriptor | undefined;
     try {
-      found = await this.#clientOf(rule, repository).head(reference);
+      const looking = this.#clientOf(rule, repository).head(reference);
+      found = known === undefined ? await looking : await inTime(looking);
     } catch (error) {
       return answerWithout(known, `${familiarReference(repository)} cannot be reached upstream`, error);
     }
@@ -234,7 +235,11 @@ export class Mirror {
    */
   async #isSameUpstream(
     rule: CompiledRule,
-    { repository, client, digest }: { readonly repository: string; readonly client: RegistryClient; readonly digest: Digest },
+    {
+      repository,
+      client,
+      digest,
+    }: { readonly repository: string; readonly client: RegistryClient; readonly digest: Digest },
   ): Promise<boolean> {
     const { host } = rule.upstreamOf(repository);
     const isFromHost = (other: string): boolean => this.#ruleOf(other)?.upstreamOf(other).host === host;
@@ -290,6 +295,16 @@ function childrenIn(bytes: Uint8Array, { digests }: Readonly<Record<string, unkn
   const lacking = Array.isArray(digests) ? digests : [];
   const children = new Set(linksOf(bytes, undefined).manifests.map(({ target }) => target.digest));
   return [...children].filter((digest) => lacking.includes(digest));
+}
+
+/** Who has an answer already does not wait for an upstream that hangs. @throws {Error} after MIRROR_LOOK_MS */
+async function inTime<Answer>(answer: Promise<Answer>): Promise<Answer> {
+  const late = delay(MIRROR_LOOK_MS, undefined, { ref: false }).then(() => {
+    throw new Error('no answer in time');
+  });
+  // Whichever loses may fail later.
+  for (const each of [answer, late]) each.catch(() => undefined);
+  return Promise.race([answer, late]);
 }
 
 /** Answers with what is known. @throws {HttpFailure} UPSTREAM_FAILED if nothing is */

@@ -190,3 +190,13 @@ test('a blob that repositories of one registry share is fetched once', async (t)
   const asked = mirror.upstream.requests('GET').filter((request) => request.endsWith(layer?.digest ?? ''));
   t.is(asked.length, 1);
 });
+
+test('what is known is served while the upstream hangs', async (t) => {
+  const mirror = await mirrored(t);
+  const image = await addImage(mirror.upstream, 'up/app:1', ['one']);
+  await pull(mirror, 'up/app', '1');
+  mirror.upstream.intercept = () => true;
+  const answer = await mirror.get('up/app/manifests/1');
+  t.is(answer.headers.get('docker-content-digest'), image.manifest.digest);
+  t.regex(answer.headers.get('warning') ?? '', /cannot be reached upstream: this is the last that was seen/);
+});
