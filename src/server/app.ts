@@ -40,9 +40,13 @@ export function buildApp(service: Service): Hono<ServerEnv> {
   app.notFound((c) => {
     throw new HttpFailure(404, 'PATH_UNKNOWN', `no such path: ${c.req.path}`);
   });
-  app.onError((error) => {
+  app.onError((error, c) => {
     if (answerTo(error).status === 500) service.onFailure(error);
-    return failedResponse(error);
+    const answer = failedResponse(error);
+    // Nobody reads the rest of its body: the next request would wait behind that for ever.
+    const { incoming } = (c.env as Partial<ServerEnv['Bindings']> | undefined) ?? {};
+    if (incoming?.complete === false) answer.headers.set('connection', 'close');
+    return answer;
   });
   return app;
 }

@@ -30,3 +30,11 @@ for (const [name, [request, status, code]] of Object.entries(requests)) {
     t.is((await fetch(`${url}/v2/`)).status, 200);
   });
 }
+
+test('a connection ends after an answer to a request whose body nobody reads', async (t) => {
+  const { port } = await serving(t);
+  const lines = ['PUT /v2/shop/app/manifests/.. HTTP/1.1', 'Host: localhost', 'Content-Length: 1000000', '', 'part'];
+  const answer = await rawClient(t, port, lines.join('\r\n')).ended;
+  t.regex(answer, /^HTTP\/1\.1 400 /);
+  t.regex(answer, /\r\nconnection: close\r\n/i);
+});
