@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import { Readable } from 'node:stream';
@@ -111,7 +111,7 @@ export async function callerOf(c: Exchange, service: Service): Promise<Caller> {
     grant: await grantOf(c, service, connection),
     address: connection?.address,
     agent: fitting(c.req.header('user-agent'), MAX_AGENT_BYTES),
-    requestId: fitting(c.req.header('x-request-id'), MAX_ACTOR_BYTES) ?? randomUUID(),
+    requestId: fitting(c.req.header('x-request-id'), MAX_ACTOR_BYTES) ?? randomBytes(6).toString('hex'),
     traceparent: fitting(c.req.header('traceparent'), MAX_TRACEPARENT_BYTES),
   };
 }
