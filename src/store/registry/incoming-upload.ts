@@ -101,7 +101,7 @@ export class IncomingUpload implements Upload {
     });
   }
 
-  /** Reads the bytes once more: few clients name them so, and only at the end. */
+  /** Reads the bytes again: few clients name them so, and only at the end. */
   async #sha512(signal: AbortSignal): Promise<ContentName> {
     const hash = createHash('sha512');
     await inSystem('read an upload', async () => {
