@@ -49,7 +49,7 @@ export interface StagedUpload {
   read(range?: ByteRange): Readable;
 }
 
-/** Blobs on their way into the store, by repository: no event tells of them. */
+/** Blobs that wait to enter the store, by repository: no event tells of them. */
 export interface UploadArea {
   /**
    * Begins an upload. `owner` is whom it counts for.
