@@ -21,6 +21,7 @@ import { pastBenchmark } from './cases/past.js';
 import { reopenBenchmark } from './cases/reopen.js';
 import { replayBenchmark } from './cases/replay.js';
 import { saveBenchmark } from './cases/save.js';
+import { serveFollowersBenchmark } from './cases/serve-followers.js';
 import { startBenchmark } from './cases/start.js';
 import { viewsBenchmark } from './cases/views.js';
 import { diskBenchmark } from './cases/disk.js';
@@ -57,6 +58,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   replayBenchmark,
   followBenchmark,
   followersBenchmark,
+  serveFollowersBenchmark,
   growthBenchmark,
 ];
 

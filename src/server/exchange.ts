@@ -42,10 +42,10 @@ export interface ServerEnv {
 type Exchange = Context<ServerEnv>;
 
 /** Returns the connection of a request, before trusted proxies; undefined where a program calls `fetch`. */
-export function connectionOf(c: Exchange, proxies: TrustedProxies): Connection | undefined {
+function connectionOf(c: Exchange, proxies: TrustedProxies): Connection | undefined {
   // Hono has no bindings at all where `fetch` was called with none.
   const incoming = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming;
-  return incoming === undefined ? undefined : describe(incoming, proxies);
+  return incoming === undefined ? undefined : connectionOfRequest(incoming, proxies);
 }
 
 /** What Node keeps of a socket beside what its types say. */
@@ -63,11 +63,12 @@ function isUnix(socket: Socket & SocketParts): boolean {
   return unixSockets.has(socket);
 }
 
-function describe({ socket, headers }: IncomingMessage, proxies: TrustedProxies): Connection {
+/** Returns the connection of a request of node:http. */
+export function connectionOfRequest({ socket, headers }: IncomingMessage, proxies: TrustedProxies): Connection {
   const peer = socket.remoteAddress ?? '';
   const forwarded = {
-    for: textOf(headers['x-forwarded-for']),
-    proto: textOf(headers['x-forwarded-proto']),
+    for: headerText(headers['x-forwarded-for']),
+    proto: headerText(headers['x-forwarded-proto']),
     forwarded: headers.forwarded,
   };
   const client = proxies.clientOf(peer, forwarded);
@@ -92,7 +93,7 @@ function describe({ socket, headers }: IncomingMessage, proxies: TrustedProxies)
 
 const NO_SOCKET = { certificate: undefined, socketPath: undefined, descriptor: undefined } as const;
 
-function textOf(value: string | string[] | undefined): string | undefined {
+export function headerText(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value.join(',') : value;
 }
 
@@ -116,7 +117,7 @@ export async function callerOf(c: Exchange, service: Service): Promise<Caller> {
 }
 
 /** A header that events record, cut to what they take: what a client says of itself refuses no push. */
-function fitting(text: string | undefined, maxBytes: number): string | undefined {
+export function fitting(text: string | undefined, maxBytes: number): string | undefined {
   if (text === undefined || text === '') return undefined;
   // Node gives the bytes of a header as Latin-1: each takes at most two in UTF-8.
   return Buffer.byteLength(text) <= maxBytes ? text : text.slice(0, maxBytes / 2);
@@ -207,6 +208,13 @@ export function callerOrigin(c: Exchange, via: string): WriteOptions {
   const { grant, requestId, address, agent, traceparent } = c.get('caller');
   // A Unix socket has no address.
   return { actor: grant.actor, requestId, via, address: address === '' ? undefined : address, agent, traceparent };
+}
+
+/** Returns the path of a request as it was sent, without its query; resolved where a program calls `fetch`. */
+export function sentPath(c: Exchange): string {
+  const incoming = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming;
+  // A proxy's request has the whole URL.
+  return (incoming?.url ?? c.req.url).replace(/^[a-z]+:\/\/[^/?#]*/i, '').replace(/[?#].*$/, '');
 }
 
 /** Returns the body of a request: of node:http itself, which no Web stream slows down. */

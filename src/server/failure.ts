@@ -25,6 +25,7 @@ export type HttpCode =
   | 'UPSTREAM_FAILED'
   | 'PATH_UNKNOWN'
   | 'URI_TOO_LONG'
+  | 'HEADERS_TOO_LARGE'
   | 'CONSUMER_EXISTS'
   | 'STOPPING';
 

@@ -11,6 +11,7 @@ import { feedResponse } from './feed-response.js';
 export function feedRoutes(service: Service): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
   const feed = new EventFeed(service);
+  service.metrics.gauge('imagelog_followers', 'Clients that follow the log.', () => feed.size);
   const formats = new FeedFormats(service.store.stats().storeId);
   routes.get('/events', async (c) => {
     requireAction(c, service, 'read');

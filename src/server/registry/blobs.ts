@@ -3,7 +3,7 @@ import { streamed } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 import { digestIn } from './paths.js';
 import { rangeOf } from './ranges.js';
-import type { RegistryExchange } from './routes.js';
+import type { RegistryExchange } from './registry-exchange.js';
 
 /** Answers a blob, or a part of it. */
 export async function getBlob({ c, service, path, reads }: RegistryExchange): Promise<Response> {

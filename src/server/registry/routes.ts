@@ -1,24 +1,15 @@
 import { type Context, Hono } from 'hono';
-import type { RegistryReads } from '../../store/registry-store.js';
 import type { Action } from '../access/access.js';
-import { requireAction, requireCredentials, type ServerEnv } from '../exchange.js';
+import { requireAction, requireCredentials, type ServerEnv, sentPath } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 import type { Service } from '../service.js';
 import { deleteBlob, getBlob } from './blobs.js';
 import { asRegistryFailure } from './failures.js';
 import { getCatalog, getReferrers, getTags } from './lists.js';
 import { deleteManifest, getManifest, putManifest } from './manifests.js';
-import { type Endpoint, parsePath, type RegistryPath } from './paths.js';
+import { type Endpoint, parsePath } from './paths.js';
+import type { RegistryExchange } from './registry-exchange.js';
 import { cancelUpload, finishUpload, patchUpload, startUpload, uploadStatus } from './uploads.js';
-
-/** A request to the registry. */
-export interface RegistryExchange {
-  readonly c: Context<ServerEnv>;
-  readonly service: Service;
-  readonly path: RegistryPath;
-  /** The repositories of the moment that the path names. */
-  readonly reads: RegistryReads;
-}
 
 type Handler = (exchange: RegistryExchange) => Promise<Response> | Response;
 
@@ -63,9 +54,11 @@ export function registryRoutes(service: Service): Hono<ServerEnv> {
 }
 
 async function answer(c: Context<ServerEnv>, service: Service): Promise<Response> {
-  const { url, method } = c.req;
+  const { method } = c.req;
   // Neither decoded nor resolved: `..` and %2F are no part of a name.
-  const pathname = url.slice(url.indexOf('/v2/', url.indexOf('//') + 2) + '/v2/'.length).replace(/[?#].*$/, '');
+  const sent = sentPath(c);
+  if (!sent.startsWith('/v2/')) throw new HttpFailure(404, 'PATH_UNKNOWN', 'the registry has no such path');
+  const pathname = sent.slice('/v2/'.length);
   if (pathname === '') {
     requireCredentials(c, service);
     return c.json({}, 200, { 'docker-distribution-api-version': 'registry/2.0' });

@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { StoreError } from '../../errors.js';
 import { LayerMeter, type Measurement } from '../../archive/layer-meter.js';
 import { type ContentName, isContentName, isDigest } from '../../model/digest.js';
-import { inSystem, openRegularFile, syncFile } from '../files/files.js';
+import { inSystem, openRegularFile } from '../files/files.js';
 import { readAhead } from '../files/read-ahead.js';
 import { RunningSync, writeWhole } from '../files/write-durably.js';
 import { byteChunks } from '../layers/blob-store.js';
@@ -159,7 +159,7 @@ export class IncomingUpload implements Upload {
 
   async #appendAll(chunks: AsyncIterator<Uint8Array>, signal: AbortSignal): Promise<void> {
     const meter = await this.#orEnd(signal, () => this.#caughtUp(signal));
-    const file = await this.#orEnd(signal, () => inSystem('append to an upload', () => open(this.#path, 'a')));
+    const file = await this.#orEnd(signal, () => inSystem('append to an upload', () => open(this.#path, 'a', 0o600)));
     const sync = new RunningSync(file);
     try {
       for (;;) {
@@ -195,7 +195,11 @@ export class IncomingUpload implements Upload {
     const meter = await this.#caughtUp(signal);
     const measurement = await meter.finish();
     this.#meter = undefined;
-    await inSystem('stage an upload', () => syncFile(this.#path));
+    await inSystem('stage an upload', async () => {
+      // One without bytes has no file yet.
+      const file = await open(this.#path, 'a', 0o600);
+      await file.sync().finally(() => file.close());
+    });
     return measurement;
   }
 

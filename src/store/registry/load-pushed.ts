@@ -88,7 +88,7 @@ async function loadOnce(pushed: PushedManifest, files: PushedFiles, { origin, pl
   }
 }
 
-/** Reads what was pushed: as an image if it is one, else as it came. */
+/** Reads what was pushed: as an image if it is one whose layers are here, else as it came. */
 async function readContents(
   files: PushedFiles,
   { descriptor, name, isArtifact }: PushedManifest,
@@ -102,8 +102,10 @@ async function readContents(
   };
   const asItCame = { ...options, isArtifact: (other: Digest) => other === digest || isKnown(other) };
   if (isArtifact) return readPushed(files, context.blobs, asItCame);
+  const elsewhere = files.foreignElsewhere();
   try {
-    return await readPushed(files, context.blobs, { ...options, isArtifact: isKnown });
+    if (elsewhere === undefined) return await readPushed(files, context.blobs, { ...options, isArtifact: isKnown });
+    throw new StoreError('LAYER_MISSING', `its layer ${elsewhere} was not pushed`);
   } catch (error) {
     if (isIndexType(mediaType) || !NO_IMAGE.some((code) => isStoreError(error, code))) throw error;
     const contents = await readPushed(files, context.blobs, asItCame);

@@ -33,6 +33,7 @@ export class PushedFiles implements NamedFiles {
   readonly #pushed: PushedManifest;
   readonly #place: PushPlace;
   readonly #files = new Map<string, ArchiveFile | undefined>();
+  readonly #foreign: ReadonlySet<ContentName>;
   /** Staged blobs that were given out. */
   readonly #lent = new Set<Digest>();
   /** References to indexes that lead to what is pushed. */
@@ -42,6 +43,9 @@ export class PushedFiles implements NamedFiles {
   constructor(pushed: PushedManifest, place: PushPlace) {
     this.#pushed = pushed;
     this.#place = place;
+    this.#foreign = new Set(
+      pushed.blobs.filter(({ mediaType }) => isForeignType(mediaType)).map(({ digest }) => digest),
+    );
   }
 
   file(name: string): ArchiveFile | undefined {
@@ -72,14 +76,32 @@ export class PushedFiles implements NamedFiles {
     };
   }
 
-  /** @throws {StoreError} BLOB_NOT_FOUND unless the repository has every blob that the manifest names */
+  /**
+   * Children of an index may come later. Those of another repository must not be reached through it.
+   * @throws {StoreError} BLOB_NOT_FOUND unless the repository has every blob that the manifest names
+   */
   requireBlobs(): void {
-    const { repository, blobs, descriptor } = this.#pushed;
-    const missing = blobs.filter(({ digest, mediaType }) => !isForeignType(mediaType) && !this.#hasBlob(digest));
+    const { repository, blobs, children, descriptor } = this.#pushed;
+    const missing = [
+      ...blobs.filter(({ digest, mediaType }) => !isForeignType(mediaType) && !this.#hasBlob(digest)),
+      ...children.filter(({ digest }) => this.#isOfOthers(digest)),
+    ];
     if (missing.length === 0) return;
     const digests = [...new Set(missing.map(({ digest }) => digest))];
     const message = `${repository} lacks what the manifest ${descriptor.digest} names: ${digests.slice(0, 3).join(', ')}`;
     throw new StoreError('BLOB_NOT_FOUND', message, { data: { repository, digests } });
+  }
+
+  /** A layer that may be elsewhere, and is (OCI image spec, layer.md, "Non-Distributable Layers"). */
+  foreignElsewhere(): ContentName | undefined {
+    const { blobs } = this.#pushed;
+    return blobs.find(({ digest, mediaType }) => isForeignType(mediaType) && !this.#hasBlob(digest))?.digest;
+  }
+
+  #isOfOthers(child: ContentName): boolean {
+    const { context, repositories } = this.#place;
+    const isKnown = isDigest(child) && context.log.content(child) !== undefined;
+    return isKnown && !repositories.members(this.#pushed.repository).manifests.has(child);
   }
 
   /** Whether a staged blob went meanwhile: another push made it the store's, or a client removed it. */
@@ -89,11 +111,15 @@ export class PushedFiles implements NamedFiles {
   }
 
   #hasBlob(name: ContentName): boolean {
+    const digest = this.#isOwn(name) ? this.digestOf(name) : undefined;
+    return digest !== undefined && this.file(blobName(digest)) !== undefined;
+  }
+
+  /** Whether the repository has the blob, or it was pushed to it. */
+  #isOwn(name: ContentName): boolean {
     const { uploads, repositories } = this.#place;
     const { repository } = this.#pushed;
-    const isHere = uploads.staged(repository, name) !== undefined || repositories.members(repository).blobs.has(name);
-    const digest = isHere ? this.digestOf(name) : undefined;
-    return digest !== undefined && this.file(blobName(digest)) !== undefined;
+    return uploads.staged(repository, name) !== undefined || repositories.members(repository).blobs.has(name);
   }
 
   #find(name: string): ArchiveFile | undefined {
@@ -104,6 +130,8 @@ export class PushedFiles implements NamedFiles {
     const digest = `sha256:${name.slice(name.lastIndexOf('/') + 1)}`;
     if (!isDigest(digest)) return undefined;
     if (digest === this.#pushed.descriptor.digest) return inMemory(this.#pushed.bytes);
+    // Another repository may have it: naming it as foreign must not give it away.
+    if (this.#foreign.has(digest) && !this.#isOwn(digest)) return undefined;
     const known = this.#staged(digest) ?? this.#stored(digest);
     if (known !== undefined) return ArchiveFile.known(name, known, context.blobs);
     const content = context.log.content(digest);

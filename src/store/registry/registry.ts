@@ -12,6 +12,7 @@ import type { StoreContext } from '../context.js';
 import { type PastOptions, seqAt, type When } from '../past/audit.js';
 import type {
   ByteRange,
+  PullCount,
   PushRequest,
   PushResult,
   RegistryBlob,
@@ -22,6 +23,7 @@ import type {
 } from '../registry-store.js';
 import { pastViewsAt } from '../snapshots/views-at.js';
 import type { WriteOptions } from '../store.js';
+import { PullCounts } from './pull-counts.js';
 import { Repositories } from './repositories.js';
 import { RepositoryLocks } from './repository-locks.js';
 import { madeManifest } from './save-manifest.js';
@@ -195,6 +197,7 @@ function bytesStream(bytes: Uint8Array, range: ByteRange | undefined): Readable 
 export class LocalRegistry implements RegistryStore {
   readonly #context: StoreContext;
   readonly uploads: UploadArea;
+  readonly #pulls: PullCounts;
   readonly #locks = new RepositoryLocks();
   #present: RegistryReader | undefined;
   /** By seq, the least recently used first. */
@@ -203,6 +206,7 @@ export class LocalRegistry implements RegistryStore {
   constructor(context: StoreContext, uploads: UploadArea) {
     this.#context = context;
     this.uploads = uploads;
+    this.#pulls = new PullCounts(context);
   }
 
   repositories(): string[] {
@@ -243,6 +247,23 @@ export class LocalRegistry implements RegistryStore {
       repositoriesWith: (blob) => reader.repositoriesWith(blob),
       referrers: (repository, digest) => reader.referrers(repository, digest),
     };
+  }
+
+  countPull(reference: string): void {
+    this.#context.checkOpen();
+    this.#pulls.count(reference);
+  }
+
+  pulls(reference?: string): PullCount[] {
+    this.#context.checkOpen();
+    if (reference === undefined) return this.#pulls.all();
+    const found = this.#pulls.of(reference);
+    return found === undefined ? [] : [found];
+  }
+
+  /** Writes the counted pulls: the store closes. */
+  async end(): Promise<void> {
+    await this.#pulls.flush();
   }
 
   async push(request: PushRequest, options: WriteOptions = {}): Promise<PushResult> {
