@@ -16,7 +16,7 @@ import { type CompiledRule, compileRule, type MirrorRule } from './rules.js';
 
 /** What the answer to a reader says beside the manifest. */
 export interface Sighting {
-  /** What is on its way into the store, where that takes long. */
+  /** What is still being copied into the store, where that takes long. */
   readonly document?: RegistryDocument | undefined;
   /** What the reader should know: the upstream is gone, or moved the tag. */
   readonly warning?: string | undefined;
@@ -80,7 +80,7 @@ export class Mirror {
     return looking;
   }
 
-  /** Returns a blob that is on its way into the store, read from upstream; undefined if none is. */
+  /** Returns a blob that is being copied into the store, read from upstream; undefined if it is not. */
   blob(repository: string, digest: Digest): RegistryBlob | undefined {
     const rule = this.#ruleOf(repository);
     if (rule === undefined) return undefined;
@@ -164,7 +164,7 @@ export class Mirror {
       arriving = { document, done };
       this.#arriving.set(key, arriving);
     }
-    // The failure of a copy that outlives its first reader is told to the operator.
+    // The failure of a copy that outlives its first reader is reported to the operator.
     const outcome = arriving.done.then(
       () => 'kept' as const,
       (error: unknown) => ({ error }),

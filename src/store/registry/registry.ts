@@ -94,7 +94,7 @@ class RegistryReader implements RegistryReads {
 
   repositoriesWith(blob: ContentName): string[] {
     this.#context.checkOpen();
-    // Whoever leaves out the repository has just used it, or uploads what is there already.
+    // A client that leaves out the repository has just used it, or uploads what is there already.
     const searched = this.repositoriesOf.all().slice(0, MAX_SEARCHED_REPOSITORIES);
     return searched.filter((repository) => this.repositoriesOf.members(repository).blobs.has(blob));
   }
@@ -172,7 +172,7 @@ class RegistryReader implements RegistryReads {
   }
 }
 
-/** The manifests and artifacts of a store; an index of images alone is none of its own. */
+/** The manifests and artifacts of a store; an index of images alone is not one of them. */
 function* knownDocuments({ manifests, artifacts }: Views): Generator<Digest> {
   for (const entries of manifests.values()) for (const { manifest } of entries) yield manifest.digest;
   yield* artifacts.byDigest.keys();
