@@ -162,3 +162,34 @@ test('moments beyond MAX_KEPT_PAST_REGISTRIES are read again, and each has its o
   }
   t.pass();
 });
+
+test('a server of the past has what was there then, and nothing later', async (t) => {
+  const world = await newWorld(t);
+  const first = await push(world, 'prod');
+  const second = await push(world, 'prod');
+  await push({ ...world, repository: 'shop/later' }, '1');
+  const head = world.store.log.head.seq;
+  const served = await serveStore(world.store, { at: second.seq });
+  t.teardown(() => served.stop());
+  const client = new RegistryClient(served.base);
+  t.teardown(() => client[Symbol.dispose]());
+  const past = { ...world, client };
+  await demandImage(past, 'prod', second);
+  await demandImage(at(past, first.seq), 'prod', first);
+  const catalog = await client.ask('/v2/_catalog');
+  t.deepEqual(JSON.parse(String(catalog.body)), { repositories: ['shop/app'] });
+  t.like(await (await fetch(served.base)).json(), { head: second.seq });
+  demandStatus(await client.ask('/v2/shop/later/tags/list'), 404);
+  const later = await client.ask(manifestPath(at(past, head).repository, 'prod'), { headers: ACCEPT });
+  demandStatus(later, 404);
+  demandError(later, 'NAME_UNKNOWN');
+  for (const [method, path] of [
+    ['POST', '/v2/shop/app/blobs/uploads/'],
+    ['DELETE', manifestPath('shop/app', 'prod')],
+  ] as const) {
+    const answer = await client.ask(path, { method });
+    demandStatus(answer, 405);
+    demandError(answer, 'UNSUPPORTED');
+  }
+  t.is(world.store.log.head.seq, head);
+});

@@ -11,7 +11,8 @@ const MAX_TAGS_OF_PUSH = 100;
 /** Answers a manifest or index, byte for byte. */
 export async function getManifest(exchange: RegistryExchange): Promise<Response> {
   const { c, service, path, reads } = exchange;
-  const { name, repository, rest, at } = path;
+  const { name, repository, rest } = path;
+  const at = path.at ?? service.at;
   const reference = tagOrDigestIn(rest);
   const sighting =
     at === undefined ? await service.mirror?.look(repository, reference, callerOrigin(c, 'mirror')) : undefined;

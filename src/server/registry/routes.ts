@@ -1,4 +1,5 @@
 import { type Context, Hono } from 'hono';
+import type { RegistryReads } from '../../store/registry-store.js';
 import type { Action } from '../access/access.js';
 import { requireAction, requireCredentials, type ServerEnv, sentPath } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
@@ -7,7 +8,7 @@ import { deleteBlob, getBlob } from './blobs.js';
 import { asRegistryFailure } from './failures.js';
 import { getCatalog, getReferrers, getTags } from './lists.js';
 import { deleteManifest, getManifest, putManifest } from './manifests.js';
-import { type Endpoint, parsePath } from './paths.js';
+import { type Endpoint, parsePath, type RegistryPath } from './paths.js';
 import type { RegistryExchange } from './registry-exchange.js';
 import { cancelUpload, finishUpload, patchUpload, startUpload, uploadStatus } from './uploads.js';
 
@@ -72,10 +73,19 @@ async function answer(c: Context<ServerEnv>, service: Service): Promise<Response
     throw new HttpFailure(405, 'UNSUPPORTED', `cannot ${method} here`, { headers: { allow } });
   }
   requireAction(c, service, action, path.endpoint === 'catalog' ? undefined : path.repository);
-  const { registry } = service.store;
-  if (path.at !== undefined && action !== 'read') {
+  const isPast = path.at !== undefined || service.at !== undefined;
+  if (isPast && action !== 'read') {
     throw new HttpFailure(405, 'UNSUPPORTED', 'the past cannot be changed', { headers: { allow: 'GET' } });
   }
-  const reads = path.at === undefined ? registry : await registry.at(path.at);
-  return handle({ c, service, path, reads });
+  return handle({ c, service, path, reads: await readsOf(service, path) });
+}
+
+/** What is there at the moment of the path, which is none after the one that is served. */
+async function readsOf({ store: { registry }, at: served }: Service, { at }: RegistryPath): Promise<RegistryReads> {
+  if (served === undefined) return at === undefined ? registry : await registry.at(at);
+  const last = await registry.at(served);
+  if (at === undefined) return last;
+  const reads = await registry.at(at);
+  if (reads.seq <= last.seq) return reads;
+  throw new HttpFailure(404, 'NAME_UNKNOWN', `this server ends at event ${last.seq}: ${String(at)} is later`);
 }
