@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect as connectSocket, type Socket } from 'node:net';
+import { connect as connectSocket, isIP, type Socket } from 'node:net';
 import { isStoreError, StoreError } from '../../errors.js';
 import { MAX_SERVER_ANSWER_BYTES, MAX_SOCKET_PATH_BYTES, SERVER_CONNECT_MS } from '../../limits.js';
 import type { ConnectablePath } from '../../server/service/socket.js';
@@ -74,7 +74,8 @@ async function open(target: Target, signal: AbortSignal): Promise<Socket> {
       const secure = connectTls({
         host: at.hostname,
         port: at.port,
-        servername: at.hostname,
+        // RFC 6066 has no addresses there.
+        ...(isIP(at.hostname) === 0 ? { servername: at.hostname } : {}),
         ALPNProtocols: ['http/1.1'],
       });
       socket = secure;
