@@ -21,7 +21,7 @@ export interface CommandEntry extends CommandAccess {
   readonly summary: string;
   /** Default `reads`. */
   readonly kind?: CommandKind;
-  /** Whether it supports a past point in time. */
+  /** Whether it supports a past point in time: with `--at` and, if it only reads, after `at`. */
   readonly past?: boolean;
   readonly load: () => Promise<Grammar>;
 }
@@ -76,7 +76,9 @@ export function examplesOf(command: Command): CommandWords['examples'] {
 /** Adds commands to `parent`; each is completed once named. */
 export function addCommands(parent: Command, declaration: Declaration): void {
   for (const entry of declaration.commands) {
-    const isRefused = declaration.at !== undefined && entry.past !== true;
+    // `at` may be sent to a server, which must not start another; `serve` has --at.
+    const runsInPast = entry.past === true && entry.kind !== 'writes';
+    const isRefused = declaration.at !== undefined && !runsInPast;
     const command = parent
       .command(entry.usage, { hidden: isRefused })
       .aliases(entry.aliases ?? [])

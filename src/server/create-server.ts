@@ -4,6 +4,7 @@ import { getRequestListener } from '@hono/node-server';
 import { MAX_REQUESTS_IN_FLIGHT, MAX_URL_LENGTH, MIN_BODY_RATE, STALL_TIMEOUT_MS } from '../limits.js';
 import { mustBeCount, mustBeFunction, mustBeObject, mustBeOptions } from '../store/argument-types.js';
 import type { EventStore } from '../store/event-store.js';
+import type { When } from '../store/past/audit.js';
 import { localAccess } from './access/access.js';
 import { buildApp } from './app.js';
 import { CommandService } from './command/command-service.js';
@@ -68,7 +69,7 @@ function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSigna
   return {
     store,
     access,
-    at,
+    past: at === undefined ? undefined : seqOf(store, at),
     isReadOnly: at !== undefined,
     mirror: mirrorOf(store, options, signal),
     proxies: new TrustedProxies(options.trustedProxies),
@@ -81,6 +82,13 @@ function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSigna
     webhooks: new Webhooks({ store, onFailure }, options.webhooks ?? []),
     signal,
   };
+}
+
+/** A moment that cannot be served fails each request, and the start of a service. */
+function seqOf(store: EventStore, at: When): Promise<number> {
+  const point = store.pointAt(at).then(({ seq }) => seq);
+  point.catch(() => undefined);
+  return point;
 }
 
 function mirrorOf(store: EventStore, options: ServerOptions, signal: AbortSignal): Mirror | undefined {

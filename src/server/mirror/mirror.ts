@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isStoreError, StoreError } from '../../errors.js';
-import { MAX_MIRROR_CLIENTS, MAX_SIGHTED_TAGS, MIRROR_WAIT_MS } from '../../limits.js';
+import { MAX_MIRROR_CLIENTS, MIRROR_WAIT_MS } from '../../limits.js';
 import { type Descriptor, type Digest, isDigest } from '../../model/digest.js';
+import { RecentMap } from '../../model/recent-map.js';
 import { canonicalReference, familiarReference } from '../../model/reference.js';
 import { inParallel } from '../../registry-client/parallel.js';
 import type { FindCredentials } from '../../registry-client/credentials.js';
@@ -13,10 +14,11 @@ import { linksOf } from '../../store/registry/links.js';
 import type { WriteOptions } from '../../store/store.js';
 import { HttpFailure } from '../failure.js';
 import { type CompiledRule, compileRule, type MirrorRule } from './rules.js';
+import { Sightings } from './sightings.js';
 
 /** What the answer to a reader says beside the manifest. */
 export interface Sighting {
-  /** What is on its way into the store, where that takes long. */
+  /** What is still being copied into the store, where that takes long. */
   readonly document?: RegistryDocument | undefined;
   /** What the reader should know: the upstream is gone, or moved the tag. */
   readonly warning?: string | undefined;
@@ -46,15 +48,15 @@ interface Arriving {
 export class Mirror {
   readonly #parts: MirrorParts;
   readonly #rules: readonly CompiledRule[];
-  readonly #clients = new Map<string, RegistryClient>();
-  /** When a tag was last seen as it is here, by reference; the oldest first. */
-  readonly #seen = new Map<string, number>();
+  readonly #clients = new RecentMap<string, RegistryClient>(MAX_MIRROR_CLIENTS, ({ session }) => session.close());
+  readonly #sightings: Sightings;
   readonly #looking = new Map<string, Promise<Sighting>>();
   readonly #arriving = new Map<string, Arriving>();
 
   /** @throws {TypeError} for a rule that cannot be used; StoreError FILTER_INVALID */
   constructor(rules: readonly MirrorRule[], parts: MirrorParts) {
     this.#parts = parts;
+    this.#sightings = new Sightings(parts.now);
     this.#rules = rules.map(compileRule);
     for (const rule of this.#rules) if (rule.watch.length > 0) void this.#watch(rule);
   }
@@ -80,7 +82,7 @@ export class Mirror {
     return looking;
   }
 
-  /** Returns a blob that is on its way into the store, read from upstream; undefined if none is. */
+  /** Returns a blob that is being copied into the store, read from upstream; undefined if it is not. */
   blob(repository: string, digest: Digest): RegistryBlob | undefined {
     const rule = this.#ruleOf(repository);
     if (rule === undefined) return undefined;
@@ -97,13 +99,12 @@ export class Mirror {
 
   async #look(place: Place, reference: string): Promise<Sighting> {
     const { rule, repository } = place;
-    const { registry, now } = this.#parts;
+    const { registry } = this.#parts;
     const known = registry.manifest(repository, reference);
     if (isDigest(reference)) {
       return known === undefined ? this.#copy(place, reference, undefined) : {};
     }
-    const seen = this.#seen.get(`${repository}:${reference}`);
-    if (known !== undefined && seen !== undefined && now() - seen < rule.freshMs) return {};
+    if (known !== undefined && this.#sightings.ageMs(repository, reference) < rule.freshMs) return {};
     let found: Descriptor | undefined;
     try {
       found = await this.#clientOf(rule, repository).head(reference);
@@ -111,7 +112,10 @@ export class Mirror {
       return answerWithout(known, `${familiarReference(repository)} cannot be reached upstream`, error);
     }
     if (found === undefined) return known === undefined ? {} : { warning: `${reference} is no longer upstream` };
-    if (found.digest === known?.descriptor.digest) return this.#note(place, reference);
+    if (found.digest === known?.descriptor.digest) {
+      this.#sightings.note(repository, reference);
+      return {};
+    }
     if (known !== undefined && !rule.mayMove(reference)) {
       const moved = `${familiarReference(`${repository}:${reference}`)} moved upstream from ${known.descriptor.digest} to ${found.digest}`;
       if (rule.movedTags !== 'follow') this.#parts.onNotice(moved);
@@ -123,21 +127,12 @@ export class Mirror {
     return this.#copy(place, found.digest, reference);
   }
 
-  #note({ repository }: Place, tag: string): Sighting {
-    const key = `${repository}:${tag}`;
-    this.#seen.delete(key);
-    this.#seen.set(key, this.#parts.now());
-    const [oldest] = this.#seen.keys();
-    if (this.#seen.size > MAX_SIGHTED_TAGS && oldest !== undefined) this.#seen.delete(oldest);
-    return {};
-  }
-
   /** Keeps the tag, and the other manifest by its digest: the log has who saw it and when. */
   async #refuse(
     place: Place,
     { tag, found, moved }: { readonly tag: string; readonly found: Digest; readonly moved: string },
   ): Promise<Sighting> {
-    this.#note(place, tag);
+    this.#sightings.note(place.repository, tag);
     if (this.#parts.registry.manifest(place.repository, found) === undefined) {
       const origin = { ...place.origin, reason: `refused: ${moved}` };
       // Its reader gets what was there before: the copy is for who looks into it.
@@ -164,12 +159,14 @@ export class Mirror {
       arriving = { document, done };
       this.#arriving.set(key, arriving);
     }
-    // The failure of a copy that outlives its first reader is told to the operator.
+    // The failure of a copy that outlives its first reader is reported to the operator.
     const outcome = arriving.done.then(
       () => 'kept' as const,
       (error: unknown) => ({ error }),
     );
-    const end = await Promise.race([outcome, delay(MIRROR_WAIT_MS, 'late' as const, { ref: false })]);
+    const { promise: late, end: stopWaiting } = lateAfter(MIRROR_WAIT_MS);
+    const end = await Promise.race([outcome, late]);
+    stopWaiting();
     if (end === 'kept') return {};
     if (end === 'late') {
       void outcome.then((late) => {
@@ -194,7 +191,7 @@ export class Mirror {
     const tags = tag === undefined ? [] : [tag];
     const request = { repository, mediaType: descriptor.mediaType, bytes, name: descriptor.digest, tags };
     await registry.push(request, { ...origin, via: 'mirror' });
-    if (tag !== undefined) this.#note(place, tag);
+    if (tag !== undefined) this.#sightings.note(repository, tag);
   }
 
   async #stage(client: RegistryClient, repository: string, digest: Digest): Promise<void> {
@@ -229,11 +226,6 @@ export class Mirror {
     const session = new RegistrySession(host, { credentials, signal, now, plainHttp, insecure });
     const client = new RegistryClient(session, path);
     this.#clients.set(repository, client);
-    const [oldest] = this.#clients.entries();
-    if (this.#clients.size > MAX_MIRROR_CLIENTS && oldest !== undefined) {
-      this.#clients.delete(oldest[0]);
-      oldest[1].session.close();
-    }
     return client;
   }
 
@@ -277,6 +269,15 @@ async function* rangeOf(
     left -= chunk.length;
     if (left <= 0) return;
   }
+}
+
+/** Resolves with `late` after `ms`, unless it is ended before. */
+function lateAfter(ms: number): { readonly promise: Promise<'late'>; readonly end: () => void } {
+  let timer: NodeJS.Timeout | undefined;
+  const promise = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), ms).unref();
+  });
+  return { promise, end: () => clearTimeout(timer) };
 }
 
 function upstreamFailed(what: string, error: unknown): HttpFailure {

@@ -1,5 +1,4 @@
 import { type Context, Hono } from 'hono';
-import type { RegistryReads } from '../../store/registry-store.js';
 import type { Action } from '../access/access.js';
 import { requireAction, requireCredentials, type ServerEnv, sentPath } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
@@ -9,6 +8,7 @@ import { asRegistryFailure } from './failures.js';
 import { getCatalog, getReferrers, getTags } from './lists.js';
 import { deleteManifest, getManifest, putManifest } from './manifests.js';
 import { type Endpoint, parsePath, type RegistryPath } from './paths.js';
+import type { RegistryReads } from '../../store/registry-store.js';
 import type { RegistryExchange } from './registry-exchange.js';
 import { cancelUpload, finishUpload, patchUpload, startUpload, uploadStatus } from './uploads.js';
 
@@ -72,20 +72,21 @@ async function answer(c: Context<ServerEnv>, service: Service): Promise<Response
     const allow = Object.keys(handlers[path.endpoint]).join(', ');
     throw new HttpFailure(405, 'UNSUPPORTED', `cannot ${method} here`, { headers: { allow } });
   }
-  requireAction(c, service, action, path.endpoint === 'catalog' ? undefined : path.repository);
-  const isPast = path.at !== undefined || service.at !== undefined;
+  // The list has those repositories that the caller may read.
+  if (path.endpoint === 'catalog') requireCredentials(c, service);
+  else requireAction(c, service, action, path.repository);
+  const isPast = path.at !== undefined || service.past !== undefined;
   if (isPast && action !== 'read') {
     throw new HttpFailure(405, 'UNSUPPORTED', 'the past cannot be changed', { headers: { allow: 'GET' } });
   }
-  return handle({ c, service, path, reads: await readsOf(service, path) });
+  return handle({ c, service, path, reads: await readsOf(path, service), isPast });
 }
 
-/** What is there at the moment of the path, which is none after the one that is served. */
-async function readsOf({ store: { registry }, at: served }: Service, { at }: RegistryPath): Promise<RegistryReads> {
-  if (served === undefined) return at === undefined ? registry : await registry.at(at);
-  const last = await registry.at(served);
-  if (at === undefined) return last;
-  const reads = await registry.at(at);
-  if (reads.seq <= last.seq) return reads;
-  throw new HttpFailure(404, 'NAME_UNKNOWN', `this server ends at event ${last.seq}: ${String(at)} is later`);
+/** The repositories of the moment that a path names, in a server of the present or of another moment. */
+async function readsOf({ at, name }: RegistryPath, { store, past }: Service): Promise<RegistryReads> {
+  const last = await past;
+  if (at === undefined) return last === undefined ? store.registry : store.registry.at(last);
+  const reads = await store.registry.at(at);
+  if (last === undefined || reads.seq <= last) return reads;
+  throw new HttpFailure(404, 'NAME_UNKNOWN', `there is no ${name} of then: this server ends with event ${last}`);
 }

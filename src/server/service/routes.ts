@@ -25,7 +25,7 @@ export function serviceRoutes(service: Service): Hono<ServerEnv> {
   routes.get('/', async (c) => {
     requireAction(c, service, 'read');
     storeId ??= store.stats().storeId;
-    const { seq: head } = service.at === undefined ? store.log.head : await store.pointAt(service.at);
+    const head = (await service.past) ?? store.log.head.seq;
     return c.json({ name: 'imagelog', version: version(), storeId, head });
   });
   routes.get('/metrics', async (c) => {

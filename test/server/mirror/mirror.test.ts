@@ -50,7 +50,7 @@ test('a tag is copied when it is first asked for, and each sighting of another i
   t.deepEqual(await mirror.store.verify(), []);
 });
 
-test('blobs are copied once, and an upstream that is gone is said and does no harm', async (t) => {
+test('blobs are copied once, and an upstream that is gone is reported and does no harm', async (t) => {
   const mirror = await mirrored(t);
   const image = await addImage(mirror.upstream, 'up/app:1', ['one', 'two']);
   await pull(mirror, 'up/app', '1');
