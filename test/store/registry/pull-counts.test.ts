@@ -69,7 +69,7 @@ test('of too many hours the oldest go first', async (t) => {
   t.is(counts.of('docker.io/shop/1:1')?.pulls, 9);
 });
 
-test('a file that cannot be read is said, and counting begins again', async (t) => {
+test('a file that cannot be read is reported, and counting begins again', async (t) => {
   const { place, counts, path } = await counting(t);
   await writeFile(path, '{"version":2,"counts":{}}');
   t.deepEqual(counts.all(), []);
