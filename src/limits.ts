@@ -209,6 +209,8 @@ export const MAX_REPOSITORIES_PER_STAGED_BLOB = 1_000;
 export const MAX_UPLOAD_RECORD_BYTES = 8 * 1024 * 1024;
 /** Milliseconds after its last use at which an upload or a staged blob is removed: a day. */
 export const UPLOAD_EXPIRY_MS = 24 * 60 * 60 * 1_000;
+/** Milliseconds between two searches of a server for what expired. */
+export const UPLOAD_SWEEP_INTERVAL_MS = 60 * 60 * 1_000;
 /** Uploads between two requests that keep their decoder; others are read again when they continue. */
 export const MAX_IDLE_METERS = 64;
 
@@ -241,6 +243,16 @@ export const COMMAND_CHUNK_BYTES = 128 * 1024;
 export const COMMAND_WINDOW_BYTES = 1024 * 1024;
 /** Commands that a server runs at once; each follower of the log is one. */
 export const MAX_COMMANDS_AT_ONCE = 64;
+/** Milliseconds from a client's connection to the command that it wants run. */
+export const COMMAND_START_MS = 10_000;
+/** Milliseconds after which a command ends whose client takes none of its output: an hour. */
+export const COMMAND_IDLE_MS = 60 * 60 * 1_000;
+/** Milliseconds for the connection of a command line to a server, TLS included. */
+export const SERVER_CONNECT_MS = 10_000;
+/** Milliseconds before a command line asks a busy server again. */
+export const SERVER_POLL_MS = 250;
+/** Head of a server's answer to a command line; the error that may follow it. */
+export const MAX_SERVER_ANSWER_BYTES = 64 * 1024;
 /** Users file and JWKS of a server: some 50,000 users. */
 export const MAX_ACCESS_FILE_BYTES = 4 * 1024 * 1024;
 /** Milliseconds between two checks whether such a file changed. */

@@ -4,6 +4,7 @@ import { getRequestListener } from '@hono/node-server';
 import { MAX_REQUESTS_IN_FLIGHT, MAX_URL_LENGTH, MIN_BODY_RATE, STALL_TIMEOUT_MS } from '../limits.js';
 import { mustBeCount, mustBeFunction, mustBeObject, mustBeOptions } from '../store/argument-types.js';
 import type { EventStore } from '../store/event-store.js';
+import type { When } from '../store/past/audit.js';
 import { localAccess } from './access/access.js';
 import { buildApp, failedResponse } from './app.js';
 import { HttpFailure } from './failure.js';
@@ -12,6 +13,7 @@ import { Mirror } from './mirror/mirror.js';
 import { Webhooks } from './feed/webhooks.js';
 import { ServerMetrics } from './service/metrics.js';
 import { TrustedProxies } from './service/proxies.js';
+import { keepUploads } from './service/upload-upkeep.js';
 import { type ServerLimits, type ServerOptions, type Service, serverOptionNames } from './service.js';
 
 /** A store over HTTP. */
@@ -40,6 +42,7 @@ export function buildServer(
   mustBeOptions(options, serverOptionNames);
   const closing = new AbortController();
   const service = serviceOf(store, options, closing.signal);
+  if (!service.isReadOnly) keepUploads(service);
   const app = buildApp(service);
   const answer = getRequestListener((request, env) => app.fetch(request, env), {
     overrideGlobalObjects: false,
@@ -72,7 +75,7 @@ function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSigna
   return {
     store,
     access,
-    at,
+    past: at === undefined ? undefined : seqOf(store, at),
     isReadOnly: at !== undefined,
     mirror: mirrorOf(store, options, signal),
     proxies: new TrustedProxies(options.trustedProxies),
@@ -85,6 +88,13 @@ function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSigna
     webhooks: new Webhooks({ store, onFailure }, options.webhooks ?? []),
     signal,
   };
+}
+
+/** A moment that cannot be served fails each request, and the start of a service. */
+function seqOf(store: EventStore, at: When): Promise<number> {
+  const point = store.pointAt(at).then(({ seq }) => seq);
+  point.catch(() => undefined);
+  return point;
 }
 
 function mirrorOf(store: EventStore, options: ServerOptions, signal: AbortSignal): Mirror | undefined {

@@ -5,6 +5,7 @@ import type { Views } from '../../../projections/views.js';
 import { isStoreError, loadCode } from '../../errors.js';
 import { MAX_KEPT_PAST_REGISTRIES, MAX_SEARCHED_REPOSITORIES } from '../../limits.js';
 import { type ContentName, type Digest, type ImageId, isContentName } from '../../model/digest.js';
+import { RecentMap } from '../../model/recent-map.js';
 import type { Referrer } from '../artifacts.js';
 import { refuseErased } from '../commands/decision.js';
 import { decideRemoveReferences } from '../commands/tag.js';
@@ -95,7 +96,7 @@ class RegistryReader implements RegistryReads {
 
   repositoriesWith(blob: ContentName): string[] {
     this.#context.checkOpen();
-    // Whoever leaves out the repository has just used it, or uploads what is there already.
+    // A client that leaves out the repository has just used it, or uploads what is there already.
     const searched = this.repositoriesOf.all().slice(0, MAX_SEARCHED_REPOSITORIES);
     return searched.filter((repository) => this.repositoriesOf.members(repository).blobs.has(blob));
   }
@@ -215,7 +216,7 @@ export class LocalRegistry implements RegistryStore {
   readonly #locks = new RepositoryLocks();
   #present: RegistryReader | undefined;
   /** By seq, the least recently used first. */
-  readonly #past = new Map<number, Promise<RegistryReader>>();
+  readonly #past = new RecentMap<number, Promise<RegistryReader>>(MAX_KEPT_PAST_REGISTRIES);
 
   constructor(context: StoreContext, uploads: UploadArea) {
     this.#context = context;
@@ -334,11 +335,8 @@ export class LocalRegistry implements RegistryStore {
   async #readerAt(seq: number): Promise<RegistryReader> {
     const known =
       this.#past.get(seq) ?? pastViewsAt(this.#context, seq).then((views) => new RegistryReader(this.#context, views));
-    this.#past.delete(seq);
     this.#past.set(seq, known);
     known.catch(() => this.#past.delete(seq));
-    const [oldest] = this.#past.keys();
-    if (this.#past.size > MAX_KEPT_PAST_REGISTRIES && oldest !== undefined) this.#past.delete(oldest);
     return known;
   }
 }

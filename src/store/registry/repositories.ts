@@ -3,6 +3,7 @@ import type { Page } from '../../../projections/projection.js';
 import type { Views } from '../../../projections/views.js';
 import { MAX_KEPT_REPOSITORIES } from '../../limits.js';
 import type { ContentName, Digest, ImageId } from '../../model/digest.js';
+import { RecentMap } from '../../model/recent-map.js';
 import { linksOf } from './links.js';
 import { type Document, type Members, RepositoryMembers, type Root } from './members.js';
 
@@ -32,7 +33,7 @@ export class Repositories {
   /** SHA-512 digests by which references of a repository name manifests. */
   readonly #aliases = new Map<string, Set<ContentName>>();
   /** The least recently used first. */
-  readonly #members = new Map<string, RepositoryMembers>();
+  readonly #members = new RecentMap<string, RepositoryMembers>(MAX_KEPT_REPOSITORIES);
 
   constructor(source: DocumentSource) {
     this.#source = source;
@@ -88,10 +89,7 @@ export class Repositories {
   /** What the references of a repository lead to. */
   members(repository: string): Members {
     const known = this.#members.get(repository) ?? this.#walk(repository);
-    this.#members.delete(repository);
     this.#members.set(repository, known);
-    const [oldest] = this.#members.keys();
-    if (this.#members.size > MAX_KEPT_REPOSITORIES && oldest !== undefined) this.#members.delete(oldest);
     return known;
   }
 

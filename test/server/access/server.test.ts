@@ -360,3 +360,19 @@ needsOpenssl('a name in a client certificate may be an alternative one', async (
     t.is(await status(hidden), 403, user);
   }
 });
+
+test('clients get their tokens by TLS where a trusted proxy has it, and by what they used elsewhere', async (t) => {
+  const users = join(await temporaryDirectory(t), 'users');
+  writeFileSync(users, htpasswdLines.alice);
+  const access = await accessFrom({ users, rules: [anonymousRule] });
+  const headers = { host: 'images.example', 'x-forwarded-for': '192.0.2.7', 'x-forwarded-proto': 'https' };
+  const realmBehind = async (trustedProxies: readonly string[]): Promise<string | undefined> => {
+    const server = createServer(await openTestStore(t), { access, trustedProxies });
+    t.teardown(() => server.close());
+    const port = await listen(t, createHttpServer(server.listener));
+    const asked = await answerTo(request({ port, host: '127.0.0.1', path: '/v2/', headers, agent: false }));
+    return /realm="([^"]*)"/.exec(asked.headers['www-authenticate'] ?? '')?.[1];
+  };
+  t.is(await realmBehind(['127.0.0.1']), 'https://images.example/v2/token');
+  t.is(await realmBehind([]), 'http://images.example/v2/token');
+});

@@ -50,7 +50,7 @@ test('a tag is copied when it is first asked for, and each sighting of another i
   t.deepEqual(await mirror.store.verify(), []);
 });
 
-test('blobs are copied once, and an upstream that is gone is said and does no harm', async (t) => {
+test('blobs are copied once, and an upstream that is gone is reported and does no harm', async (t) => {
   const mirror = await mirrored(t);
   const image = await addImage(mirror.upstream, 'up/app:1', ['one', 'two']);
   await pull(mirror, 'up/app', '1');
@@ -118,6 +118,15 @@ test('readers at once make one copy', async (t) => {
   await Promise.all(Array.from({ length: 10 }, () => pull(mirror, 'up/app', '1')));
   const transactions = new Set((await eventsOf(mirror.store)).map(({ transaction }) => transaction.first));
   t.is(transactions.size, 1);
+});
+
+test('two tags of one manifest, asked for at once, are both here', async (t) => {
+  const mirror = await mirrored(t);
+  const image = await addImage(mirror.upstream, 'up/app:1', ['one']);
+  await addImage(mirror.upstream, 'up/app:latest', ['one']);
+  const found = await Promise.all(['1', 'latest', image.manifest.digest].map((each) => pull(mirror, 'up/app', each)));
+  t.deepEqual(new Set(found), new Set([image.manifest.digest]));
+  t.deepEqual(mirror.store.registry.tags('docker.io/up/app'), ['1', 'latest']);
 });
 
 test('watched references are looked up by themselves', async (t) => {
