@@ -241,6 +241,16 @@ export const COMMAND_CHUNK_BYTES = 128 * 1024;
 export const COMMAND_WINDOW_BYTES = 1024 * 1024;
 /** Commands that a server runs at once; each follower of the log is one. */
 export const MAX_COMMANDS_AT_ONCE = 64;
+/** Milliseconds from a client's connection to the command that it wants run. */
+export const COMMAND_START_MS = 10_000;
+/** Milliseconds after which a command ends whose client takes none of its output: an hour. */
+export const COMMAND_IDLE_MS = 60 * 60 * 1_000;
+/** Milliseconds for the connection of a command line to a server, TLS included. */
+export const SERVER_CONNECT_MS = 10_000;
+/** Milliseconds before a command line asks a busy server again. */
+export const SERVER_POLL_MS = 250;
+/** Head of a server's answer to a command line; the error that may follow it. */
+export const MAX_SERVER_ANSWER_BYTES = 64 * 1024;
 /** Users file and JWKS of a server: some 50,000 users. */
 export const MAX_ACCESS_FILE_BYTES = 4 * 1024 * 1024;
 /** Milliseconds between two checks whether such a file changed. */

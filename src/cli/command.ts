@@ -21,7 +21,7 @@ export interface CommandEntry extends CommandAccess {
   readonly summary: string;
   /** Default `reads`. */
   readonly kind?: CommandKind;
-  /** Whether it supports a past point in time. */
+  /** Whether it supports a past point in time: with `--at` and, if a server may run it, after `at`. */
   readonly past?: boolean;
   readonly load: () => Promise<Grammar>;
 }
@@ -76,7 +76,9 @@ export function examplesOf(command: Command): CommandWords['examples'] {
 /** Adds commands to `parent`; each is completed once named. */
 export function addCommands(parent: Command, declaration: Declaration): void {
   for (const entry of declaration.commands) {
-    const isRefused = declaration.at !== undefined && entry.past !== true;
+    // A server may run `at`, so it takes what a server may run: `serve` has --at alone.
+    const runsInPast = entry.past === true && entry.may !== undefined;
+    const isRefused = declaration.at !== undefined && !runsInPast;
     const command = parent
       .command(entry.usage, { hidden: isRefused })
       .aliases(entry.aliases ?? [])

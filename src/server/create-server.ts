@@ -4,8 +4,10 @@ import { getRequestListener } from '@hono/node-server';
 import { MAX_REQUESTS_IN_FLIGHT, MAX_URL_LENGTH, MIN_BODY_RATE, STALL_TIMEOUT_MS } from '../limits.js';
 import { mustBeCount, mustBeFunction, mustBeObject, mustBeOptions } from '../store/argument-types.js';
 import type { EventStore } from '../store/event-store.js';
+import type { When } from '../store/past/audit.js';
 import { localAccess } from './access/access.js';
-import { buildApp } from './app.js';
+import { buildApp, failedResponse } from './app.js';
+import { HttpFailure } from './failure.js';
 import { CommandService } from './command/command-service.js';
 import { Mirror } from './mirror/mirror.js';
 import { Webhooks } from './feed/webhooks.js';
@@ -42,7 +44,10 @@ export function buildServer(
   const service = serviceOf(store, options, closing.signal);
   if (!service.isReadOnly) keepUploads(service);
   const app = buildApp(service);
-  const answer = getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false });
+  const answer = getRequestListener((request, env) => app.fetch(request, env), {
+    overrideGlobalObjects: false,
+    errorHandler: (error) => failedResponse(asRequestFailure(error)),
+  });
   // The command line speaks of the present.
   const commands = new CommandService(service, service.isReadOnly ? undefined : options.runCommand);
   const server: StoreServer = {
@@ -70,7 +75,7 @@ function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSigna
   return {
     store,
     access,
-    at,
+    past: at === undefined ? undefined : seqOf(store, at),
     isReadOnly: at !== undefined,
     mirror: mirrorOf(store, options, signal),
     proxies: new TrustedProxies(options.trustedProxies),
@@ -83,6 +88,13 @@ function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSigna
     webhooks: new Webhooks({ store, onFailure }, options.webhooks ?? []),
     signal,
   };
+}
+
+/** A moment that cannot be served fails each request, and the start of a service. */
+function seqOf(store: EventStore, at: When): Promise<number> {
+  const point = store.pointAt(at).then(({ seq }) => seq);
+  point.catch(() => undefined);
+  return point;
 }
 
 function mirrorOf(store: EventStore, options: ServerOptions, signal: AbortSignal): Mirror | undefined {
@@ -102,6 +114,12 @@ function limitsOf(given: ServerLimits = {}): Service['limits'] {
   };
   for (const [name, value] of Object.entries(limits)) mustBeCount(name, value);
   return limits;
+}
+
+/** A request of which no URL can be made reaches no route: its target, or its Host. */
+function asRequestFailure(error: unknown): unknown {
+  if (!(error instanceof Error) || error.name !== 'RequestError') return error;
+  return new HttpFailure(400, 'REQUEST_INVALID', error.message, { headers: { connection: 'close' } });
 }
 
 function warn(error: unknown): void {

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import { Readable } from 'node:stream';
@@ -116,7 +116,7 @@ export async function callerOf(c: Exchange, service: Service): Promise<Caller> {
     grant: await grantOf(c, service, connection),
     address: connection?.address,
     agent: fitting(c.req.header('user-agent'), MAX_AGENT_BYTES),
-    requestId: fitting(c.req.header('x-request-id'), MAX_ACTOR_BYTES) ?? randomUUID(),
+    requestId: fitting(c.req.header('x-request-id'), MAX_ACTOR_BYTES) ?? randomBytes(6).toString('hex'),
     traceparent: fitting(c.req.header('traceparent'), MAX_TRACEPARENT_BYTES),
   };
 }
@@ -165,7 +165,7 @@ export function requireAction(c: Exchange, service: Service, action: Action, rep
 export function requireCredentials(c: Exchange, service: Service): void {
   const { hasRights, isLoggedIn } = c.get('caller').grant;
   const isShown = isLoggedIn || authorizationOf(c).length > 0;
-  if (hasRights && (isShown || service.access.challenge(originOf(c)) === undefined)) return;
+  if (hasRights && (isShown || service.access.challenge(originOf(c, service)) === undefined)) return;
   throw refuse(c, service, 'use this server');
 }
 
@@ -182,13 +182,15 @@ export function refuse(c: Exchange, service: Service, what: string, scope?: stri
     : new HttpFailure(status, 'DENIED', reason);
 }
 
-function challengeOf(c: Exchange, { access }: Service, scope?: string): Record<string, string> {
-  const challenge = access.challenge(originOf(c), scope);
+function challengeOf(c: Exchange, service: Service, scope?: string): Record<string, string> {
+  const challenge = service.access.challenge(originOf(c, service), scope);
   return challenge === undefined ? {} : { 'www-authenticate': challenge };
 }
 
-function originOf(c: Exchange): string {
-  return new URL(c.req.url).origin;
+/** The server as the client reaches it: a trusted proxy may take TLS off its requests. */
+function originOf(c: Exchange, { proxies }: Service): string {
+  const { origin } = new URL(c.req.url);
+  return connectionOf(c, proxies)?.isEncrypted === true ? origin.replace(/^http:/, 'https:') : origin;
 }
 
 /** What clients ask a token for; names of repositories have no character that ends a quoted text. */

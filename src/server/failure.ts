@@ -64,7 +64,7 @@ const statusOfKind: Readonly<Record<ErrorKind, number>> = {
 interface FailureAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** In the form of the OCI distribution spec, whatever the path. */
+  /** In the form of the OCI distribution spec, for every path. */
   readonly body: {
     readonly errors: readonly [{ readonly code: string; readonly message: string; readonly detail?: unknown }];
   };

@@ -79,8 +79,8 @@ export interface Service {
   readonly store: EventStore;
   readonly access: Access;
   readonly onRefusal: (refusal: Refusal) => void;
-  /** The point in time that is served; undefined for the present. */
-  readonly at: When | undefined;
+  /** Seq of the last event that is served, found once: `2h` is two hours before the start. Undefined for the present. */
+  readonly past: Promise<number> | undefined;
   /** Whether writes are refused on purpose. */
   readonly isReadOnly: boolean;
   readonly mirror: Mirror | undefined;

@@ -47,7 +47,7 @@ export function dockerClient(daemon: Started, folder: string): RegistryClient {
   };
 }
 
-/** Podman and buildah, with storage of their own. */
+/** Podman and buildah, with their own storage. */
 export async function storageClients(folder: string): Promise<readonly RegistryClient[]> {
   const storage = ['--root', join(folder, 'root'), '--runroot', join(folder, 'run'), '--storage-driver', 'vfs'];
   const libpod = ['--tmpdir', join(folder, 'tmp'), '--events-backend', 'none', '--log-level', 'error'];

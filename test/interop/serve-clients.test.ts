@@ -195,7 +195,7 @@ const pushesAll = alone(async (t, client) => {
       ?.platforms?.map(({ os, architecture, image }) => ({ os, architecture, image }));
   t.deepEqual(architectures(name), architectures(source));
   t.is((architectures(name) as unknown[] | undefined)?.length, 2);
-  // Others write an index of their own.
+  // Others write their own index.
   if (client.name === 'skopeo' || client.name === 'containerd') t.is(digestIn(name), digestIn(source));
   for (const event of await served.lastPush(name)) t.is(event.via, 'registry');
   const { seq } = store.log.head;

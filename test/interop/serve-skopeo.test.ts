@@ -23,7 +23,7 @@ const SOURCES = {
   multi: `oci-archive:${archivePath('oci-multi-platform.tar')}`,
 } as const;
 
-/** The command of the package, serving a store of its own. */
+/** The command of the package, serving its own store. */
 interface ServedCommand extends ListeningProgram {
   imagelog(...args: readonly string[]): Promise<string>;
 }
@@ -40,7 +40,7 @@ async function serve(t: ExecutionContext, directory?: string): Promise<ServedCom
   return { ...served, imagelog: (...args) => runProgram(process.execPath, ...run, ...args) };
 }
 
-/** Debian's registry, on a folder of its own. */
+/** Debian's registry, on its own folder. */
 async function peer(t: ExecutionContext): Promise<string> {
   // Not below the folder of the test: it is removed when the registry has ended.
   const folder = await mkdtemp(join(tmpdir(), 'imagelog-peer-'));

@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { MAX_KEPT_PAST_REGISTRIES } from '../../src/limits.js';
+import { createServer } from '../../src/server/create-server.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import { openTestStore } from '../support/test-store.js';
 import type { Place } from './conformance/case.js';
@@ -161,4 +162,28 @@ test('moments beyond MAX_KEPT_PAST_REGISTRIES are read again, and each has its o
     await Promise.all(order.map((pushed) => demandImage(at(world, pushed.seq), 'prod', pushed)));
   }
   t.pass();
+});
+
+test('a whole server of the past has what there was, ends there, and takes nothing', async (t) => {
+  const world = await newWorld(t);
+  const first = await push(world, 'prod');
+  const second = await push(world, 'prod');
+  const past = createServer(world.store, { at: first.seq });
+  const get = async (path: string, method = 'GET'): Promise<Response> =>
+    past.fetch(new Request(`http://localhost/v2/${path}`, { method }));
+  const now = await get('shop/app/manifests/prod');
+  t.is(now.headers.get('docker-content-digest'), first.manifest.descriptor.digest);
+  t.is((await get(`shop/app/manifests/${second.manifest.descriptor.digest}`)).status, 404);
+  t.is((await get(`at/${second.seq}/shop/app/manifests/prod`)).status, 404);
+  t.is((await get(`at/${first.seq}/shop/app/manifests/prod`)).status, 200);
+  t.deepEqual(await (await get('_catalog')).json(), { repositories: ['shop/app'] });
+  for (const [method, path] of [
+    ['DELETE', 'shop/app/manifests/prod'],
+    ['POST', 'shop/app/blobs/uploads/'],
+  ] as const) {
+    t.is((await get(path, method)).status, 405, path);
+  }
+  t.like(await (await past.fetch(new Request('http://localhost/'))).json(), { head: first.seq });
+  t.is(world.store.registry.pulls('docker.io/shop/app:prod').length, 0);
+  await past.close();
 });

@@ -3,6 +3,7 @@ import { createServer as createHttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ExecutionContext } from 'ava';
 import { createServer } from '../../src/server/create-server.js';
+import type { ServerOptions } from '../../src/server/service.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import { openTestStore } from '../support/test-store.js';
 
@@ -18,9 +19,9 @@ export interface ServedStore {
 }
 
 /** Serves an open store on a loopback port. */
-export async function serveStore(store: EventStore): Promise<ServedStore> {
+export async function serveStore(store: EventStore, options: ServerOptions = {}): Promise<ServedStore> {
   const failures: unknown[] = [];
-  const server = createServer(store, { onFailure: (error) => failures.push(error) });
+  const server = createServer(store, { ...options, onFailure: (error) => failures.push(error) });
   const http = createHttpServer(server.listener).listen(0, '127.0.0.1');
   await once(http, 'listening');
   const { port } = http.address() as AddressInfo;

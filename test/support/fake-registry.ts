@@ -47,6 +47,13 @@ export class FakeRegistry {
     return this;
   }
 
+  /** Resolves with the number of open connections. */
+  connections(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)));
+    });
+  }
+
   /** Adds a blob; in any repository, as names of repositories do not matter here. */
   addBlob(content: string | Uint8Array): Digest {
     const bytes = Buffer.from(content);

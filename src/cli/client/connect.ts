@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import { connect as connectSocket, type Socket } from 'node:net';
+import { connect as connectSocket, isIP, type Socket } from 'node:net';
 import { isStoreError, StoreError } from '../../errors.js';
-import { MAX_SOCKET_PATH_BYTES } from '../../limits.js';
+import { MAX_SERVER_ANSWER_BYTES, MAX_SOCKET_PATH_BYTES, SERVER_CONNECT_MS } from '../../limits.js';
 import type { ConnectablePath } from '../../server/service/socket.js';
 import { COMMAND_PATH, COMMAND_PROTOCOL } from '../../server/command/frames.js';
 import type { CliIo } from '../output.js';
@@ -10,11 +10,6 @@ import { version } from '../../store/version.js';
 import type { Target } from './target.js';
 
 /* The upgrade is written here: node:http takes longer to load than all else that a client needs. */
-
-/** Milliseconds for a connection to another machine. */
-const HOST_CONNECT_TIMEOUT_MS = 10_000;
-/** Head of an answer, and the error in it. */
-const MAX_ANSWER_BYTES = 64 * 1024;
 
 /** A connection on which frames go both ways. */
 export interface Connection {
@@ -69,7 +64,9 @@ function authorizationOf(target: Target, env: CliIo['env']): string | undefined 
 
 async function open(target: Target, signal: AbortSignal): Promise<Socket> {
   const { at } = target;
-  const timeout = AbortSignal.any([signal, AbortSignal.timeout(HOST_CONNECT_TIMEOUT_MS)]);
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), SERVER_CONNECT_MS);
+  const timeout = AbortSignal.any([signal, late.signal]);
   let socket: Socket | undefined;
   try {
     if (at.kind === 'https') {
@@ -77,7 +74,8 @@ async function open(target: Target, signal: AbortSignal): Promise<Socket> {
       const secure = connectTls({
         host: at.hostname,
         port: at.port,
-        servername: at.hostname,
+        // RFC 6066 has no addresses there.
+        ...(isIP(at.hostname) === 0 ? { servername: at.hostname } : {}),
         ALPNProtocols: ['http/1.1'],
       });
       socket = secure;
@@ -90,7 +88,9 @@ async function open(target: Target, signal: AbortSignal): Promise<Socket> {
   } catch (error) {
     socket?.destroy();
     if (signal.aborted) throw new StoreError('ABORTED', 'the operation was aborted', { cause: error });
-    throw unavailable(target, error);
+    throw unavailable(target, late.signal.aborted ? new Error(`no answer in ${SERVER_CONNECT_MS / 1_000} s`) : error);
+  } finally {
+    clearTimeout(timer);
   }
   socket.on('error', () => undefined);
   return socket;
@@ -128,7 +128,7 @@ async function readHead(socket: Socket, target: Target): Promise<Answer> {
   for (;;) {
     const end = bytes.indexOf('\r\n\r\n');
     if (end >= 0) return { head: bytes.toString('latin1', 0, end), rest: bytes.subarray(end + 4) };
-    const chunk = bytes.length > MAX_ANSWER_BYTES ? undefined : await nextChunk(socket);
+    const chunk = bytes.length > MAX_SERVER_ANSWER_BYTES ? undefined : await nextChunk(socket);
     if (chunk === undefined) throw unavailable(target, new Error('its answer is not that of a server of ours'));
     bytes = Buffer.concat([bytes, chunk]);
   }
@@ -175,7 +175,7 @@ async function refusal(
 async function messageOf({ head, rest, socket }: Answer & { readonly socket: Socket }): Promise<string> {
   const length = Number(/^content-length: *(\d+)\r?$/im.exec(head)?.[1] ?? 0);
   let bytes = rest;
-  while (bytes.length < Math.min(length, MAX_ANSWER_BYTES)) {
+  while (bytes.length < Math.min(length, MAX_SERVER_ANSWER_BYTES)) {
     const chunk = await nextChunk(socket);
     if (chunk === undefined) break;
     bytes = Buffer.concat([bytes, chunk]);

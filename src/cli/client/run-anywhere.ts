@@ -1,14 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isStoreError, StoreError } from '../../errors.js';
+import { SERVER_POLL_MS } from '../../limits.js';
 import { withConfig } from '../config-file.js';
 import { UsageError } from '../exit-codes.js';
 import type { CliIo } from '../output.js';
 import { parseWait, waitOf } from '../settings.js';
 import type { Connection } from './connect.js';
 import { type Target, targetOf } from './target.js';
-
-/** Pause before a busy server is asked again. */
-const BUSY_INTERVAL_MS = 250;
 
 /** The I/O of a process that may leave its command to a server. */
 export interface ClientIo extends CliIo {
@@ -88,7 +86,7 @@ async function connected(argv: readonly string[], first: Target, io: CliIo): Pro
       if (target.isFound && (target.may === 'read' || error.code === 'SERVER_UNAVAILABLE')) return undefined;
       const waitMs = (target.wait === undefined ? undefined : parseWait(target.wait)) ?? waitOf(io.env);
       if (!isStoreError(error, 'SERVER_BUSY') || Date.now() - startedAt >= waitMs) throw error;
-      await delay(BUSY_INTERVAL_MS, undefined, { signal: io.signal }).catch(() => undefined);
+      await delay(SERVER_POLL_MS, undefined, { signal: io.signal }).catch(() => undefined);
     }
   }
   return undefined;

@@ -10,7 +10,7 @@ import { storeDirectory } from '../store-directory.js';
 /* Which server runs a command line, if any: decided before the code that parses and runs it is loaded. */
 
 /** The socket of a server, in the directory of its store. */
-export const SOCKET_FILE = 'serve.sock';
+const SOCKET_FILE = 'serve.sock';
 
 /** A server that may run the command. */
 export interface Target {
@@ -111,7 +111,7 @@ function isSocket(path: string): boolean {
 }
 
 /** Parses `unix:///path`, `http://host:port` or `https://host`. @throws {StoreError} SERVER_UNAVAILABLE */
-export function parseHost(text: string): Target['at'] {
+function parseHost(text: string): Target['at'] {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol === 'unix:' && url.hostname === '' && url.pathname !== '') {
     return { kind: 'unix', path: decodeURIComponent(url.pathname) };

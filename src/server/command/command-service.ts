@@ -3,7 +3,14 @@ import { setMaxListeners } from 'node:events';
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { MAX_ACTOR_BYTES, MAX_AGENT_BYTES, MAX_COMMANDS_AT_ONCE, MAX_TRACEPARENT_BYTES } from '../../limits.js';
+import {
+  COMMAND_IDLE_MS,
+  COMMAND_START_MS,
+  MAX_ACTOR_BYTES,
+  MAX_AGENT_BYTES,
+  MAX_COMMANDS_AT_ONCE,
+  MAX_TRACEPARENT_BYTES,
+} from '../../limits.js';
 import type { Connection, Grant } from '../access/access.js';
 import { AccessRefusal } from '../access/refusal.js';
 import { connectionOfRequest, fitting, headerText } from '../exchange.js';
@@ -11,11 +18,6 @@ import { answerTo, HttpFailure } from '../failure.js';
 import type { Service } from '../service.js';
 import { type CommandCall, CommandStopped, type RunCommand } from './command-call.js';
 import { COMMAND_PATH, COMMAND_PROTOCOL, type Frame, FrameChannel, fromClient } from './frames.js';
-
-/** Milliseconds within which a client says what it wants, after it connected. */
-const START_TIMEOUT_MS = 10_000;
-/** Milliseconds after which a command is aborted whose client takes none of its output. */
-const IDLE_MS = 3_600_000;
 
 /** Takes connections that ask to run commands, and runs them. */
 export class CommandService {
@@ -150,7 +152,7 @@ async function firstFrame(
   closing: AbortSignal,
 ): Promise<Frame | undefined> {
   const leave = (): void => void socket.destroy();
-  const timer = setTimeout(leave, START_TIMEOUT_MS);
+  const timer = setTimeout(leave, COMMAND_START_MS);
   closing.addEventListener('abort', leave);
   try {
     const { value } = await frames.next();
@@ -163,7 +165,7 @@ async function firstFrame(
   }
 }
 
-/** Aborts a command whose client takes none of its output for IDLE_MS. */
+/** Aborts a command whose client takes none of its output for COMMAND_IDLE_MS. */
 class IdleWatch {
   readonly #controller = new AbortController();
   readonly #timer: NodeJS.Timeout;
@@ -176,11 +178,11 @@ class IdleWatch {
       const written = socket.bytesWritten - socket.writableLength;
       if (written !== this.#written || !socket.writableNeedDrain) this.#sinceMs = Date.now();
       this.#written = written;
-      if (Date.now() - this.#sinceMs < IDLE_MS) return;
+      if (Date.now() - this.#sinceMs < COMMAND_IDLE_MS) return;
       this.#controller.abort(new CommandStopped('nothing of the output was read for too long'));
       socket.destroy();
     };
-    this.#timer = setInterval(look, IDLE_MS / 10).unref();
+    this.#timer = setInterval(look, COMMAND_IDLE_MS / 10).unref();
   }
 
   get signal(): AbortSignal {

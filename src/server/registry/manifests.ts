@@ -10,11 +10,10 @@ const MAX_TAGS_OF_PUSH = 100;
 
 /** Answers a manifest or index, byte for byte. */
 export async function getManifest(exchange: RegistryExchange): Promise<Response> {
-  const { c, service, path, reads } = exchange;
-  const { name, repository, rest, at } = path;
+  const { c, service, path, reads, isPast } = exchange;
+  const { name, repository, rest } = path;
   const reference = tagOrDigestIn(rest);
-  const sighting =
-    at === undefined ? await service.mirror?.look(repository, reference, callerOrigin(c, 'mirror')) : undefined;
+  const sighting = isPast ? undefined : await service.mirror?.look(repository, reference, callerOrigin(c, 'mirror'));
   const document = reads.manifest(repository, reference) ?? sighting?.document;
   if (document === undefined) throw unknownManifest(name, reference);
   const { descriptor, bytes } = document;
@@ -27,7 +26,7 @@ export async function getManifest(exchange: RegistryExchange): Promise<Response>
   };
   // A client that only looks pulls nothing.
   if (c.req.method === 'GET')
-    service.store.registry.countPull(pulledAs(repository, at === undefined ? reference : document.name));
+    service.store.registry.countPull(pulledAs(repository, isPast ? document.name : reference));
   if (c.req.header('if-none-match') === etag) return new Response(null, { status: 304, headers });
   const body = c.req.method === 'HEAD' ? null : (bytes as Uint8Array<ArrayBuffer>);
   return new Response(body, { status: 200, headers: { ...headers, 'content-length': String(bytes.length) } });

@@ -11,4 +11,6 @@ export interface RegistryExchange {
   readonly path: RegistryPath;
   /** The repositories of the moment that the path names. */
   readonly reads: RegistryReads;
+  /** Whether that moment is over: there is no upstream, and nothing changes. */
+  readonly isPast: boolean;
 }

@@ -7,7 +7,8 @@ import { deleteBlob, getBlob } from './blobs.js';
 import { asRegistryFailure } from './failures.js';
 import { getCatalog, getReferrers, getTags } from './lists.js';
 import { deleteManifest, getManifest, putManifest } from './manifests.js';
-import { type Endpoint, parsePath } from './paths.js';
+import { type Endpoint, parsePath, type RegistryPath } from './paths.js';
+import type { RegistryReads } from '../../store/registry-store.js';
 import type { RegistryExchange } from './registry-exchange.js';
 import { cancelUpload, finishUpload, patchUpload, startUpload, uploadStatus } from './uploads.js';
 
@@ -71,11 +72,21 @@ async function answer(c: Context<ServerEnv>, service: Service): Promise<Response
     const allow = Object.keys(handlers[path.endpoint]).join(', ');
     throw new HttpFailure(405, 'UNSUPPORTED', `cannot ${method} here`, { headers: { allow } });
   }
-  requireAction(c, service, action, path.endpoint === 'catalog' ? undefined : path.repository);
-  const { registry } = service.store;
-  if (path.at !== undefined && action !== 'read') {
+  // The list has those repositories that the caller may read.
+  if (path.endpoint === 'catalog') requireCredentials(c, service);
+  else requireAction(c, service, action, path.repository);
+  const isPast = path.at !== undefined || service.past !== undefined;
+  if (isPast && action !== 'read') {
     throw new HttpFailure(405, 'UNSUPPORTED', 'the past cannot be changed', { headers: { allow: 'GET' } });
   }
-  const reads = path.at === undefined ? registry : await registry.at(path.at);
-  return handle({ c, service, path, reads });
+  return handle({ c, service, path, reads: await readsOf(path, service), isPast });
+}
+
+/** The repositories of the moment that a path names, in a server of the present or of another moment. */
+async function readsOf({ at, name }: RegistryPath, { store, past }: Service): Promise<RegistryReads> {
+  const last = await past;
+  if (at === undefined) return last === undefined ? store.registry : store.registry.at(last);
+  const reads = await store.registry.at(at);
+  if (last === undefined || reads.seq <= last) return reads;
+  throw new HttpFailure(404, 'NAME_UNKNOWN', `there is no ${name} of then: this server ends with event ${last}`);
 }

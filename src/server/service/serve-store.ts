@@ -97,6 +97,7 @@ export async function serveStore(store: EventStore, options: ServeOptions): Prom
 async function serveWith(store: EventStore, options: ServeOptions, { log, tls }: Opened): Promise<Serving> {
   const fromFiles = await serverOptions(options);
   const { server, service } = buildServer(store, withLog({ ...options.server, ...fromFiles }, log));
+  await service.past;
   const { metrics, proxies } = service;
   const listening = await listen(server.listener, {
     addresses: options.listen,

@@ -1,8 +1,8 @@
 import type { ArchiveContents } from '../../archive/archive-files.js';
-import { isIndexType } from '../../archive/documents.js';
+import { isForeignType, isIndexType } from '../../archive/documents.js';
 import { readPushed } from '../../archive/read-pushed.js';
 import { isStoreError, StoreError } from '../../errors.js';
-import type { Digest } from '../../model/digest.js';
+import { type Digest, isDigest } from '../../model/digest.js';
 import { loadContents } from '../archives/load-archive.js';
 import type { PushRequest, PushResult } from '../registry-store.js';
 import type { WriteOptions } from '../store.js';
@@ -23,6 +23,9 @@ const NO_IMAGE = [
   'ARCHIVE_LIMIT_EXCEEDED',
 ] as const;
 
+/** A lock that every push takes: no repository has this name. */
+const EVERY_REPOSITORY = '';
+
 /** Pushes a manifest or index in one transaction, by the decision that loads an archive. */
 export async function loadPushed(request: PushRequest, options: WriteOptions, place: PushPlace): Promise<PushResult> {
   const { context } = place;
@@ -32,10 +35,15 @@ export async function loadPushed(request: PushRequest, options: WriteOptions, pl
   for (;;) {
     // What an index leads to and the tags of indexes change one push at a time.
     const isAlone = isIndexType(pushed.descriptor.mediaType) || isNamed(pushed, place);
-    const result = await place.locks.run(pushed.repository, isAlone ? 'alone' : 'shared', async () => {
+    const push = async (): Promise<PushResult | undefined> => {
       if (!isAlone && isNamed(pushed, place)) return undefined;
       return tryOnce(pushed, { origin, place });
-    });
+    };
+    const inRepository = (): ReturnType<typeof push> =>
+      place.locks.run(pushed.repository, isAlone ? 'alone' : 'shared', push);
+    // Another repository must not get meanwhile what an index names before it is there.
+    const isAhead = pushed.children.some(({ digest }) => isDigest(digest) && !place.context.log.content(digest));
+    const result = await place.locks.run(EVERY_REPOSITORY, isAhead ? 'alone' : 'shared', inRepository);
     if (result !== undefined) return result;
   }
 }
@@ -91,9 +99,10 @@ async function loadOnce(pushed: PushedManifest, files: PushedFiles, { origin, pl
 /** Reads what was pushed: as an image if it is one whose layers are here, else as it came. */
 async function readContents(
   files: PushedFiles,
-  { descriptor, name, isArtifact }: PushedManifest,
+  pushed: PushedManifest,
   { context }: PushPlace,
 ): Promise<ArchiveContents> {
+  const { descriptor, name, isArtifact } = pushed;
   const { digest, mediaType } = descriptor;
   const isKnown = (other: Digest): boolean => context.views.artifacts.byDigest.has(other);
   const options = {
@@ -104,7 +113,12 @@ async function readContents(
   if (isArtifact) return readPushed(files, context.blobs, asItCame);
   const elsewhere = files.foreignElsewhere();
   try {
-    if (elsewhere === undefined) return await readPushed(files, context.blobs, { ...options, isArtifact: isKnown });
+    // Another repository may have it without the layers that are here.
+    const isOther = (other: Digest): boolean => other !== digest && isKnown(other);
+    const isArtifactHere = pushed.blobs.some(({ mediaType: type }) => isForeignType(type)) ? isOther : isKnown;
+    if (elsewhere === undefined) {
+      return await readPushed(files, context.blobs, { ...options, isArtifact: isArtifactHere });
+    }
     throw new StoreError('LAYER_MISSING', `its layer ${elsewhere} was not pushed`);
   } catch (error) {
     if (isIndexType(mediaType) || !NO_IMAGE.some((code) => isStoreError(error, code))) throw error;

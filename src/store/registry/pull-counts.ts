@@ -85,7 +85,7 @@ export class PullCounts {
     if (this.#size <= MAX_PULL_HOURS) return;
     const counts = this.#counts();
     const all = [...counts.values()].flatMap((hours) => [...hours.keys()]).sort((a, b) => a - b);
-    const first = all[Math.floor(all.length / 10)] ?? 0;
+    const first = all[Math.floor(all.length / 10) - 1] ?? 0;
     for (const [reference, hours] of counts) {
       for (const hour of hours.keys()) if (hour <= first && hours.delete(hour)) this.#size -= 1;
       if (hours.size === 0) counts.delete(reference);

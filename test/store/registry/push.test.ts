@@ -150,7 +150,7 @@ test('an index of none of whose children are there is kept, and read', async (t)
   t.deepEqual(again.registry.manifest(APP, index.digest)?.descriptor.mediaType, OCI_INDEX);
 });
 
-test('a child that another repository pushes is none of an index here until it is pushed here', async (t) => {
+test('a child that another repository pushes is not in an index here until it is pushed here', async (t) => {
   const store = await temporaryStore(t);
   const child = await imageNamed('a');
   await push(store, APP, indexOf([child]), { tags: ['all'] });

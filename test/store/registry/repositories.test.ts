@@ -16,7 +16,7 @@ const ELSEWHERE = 'quay.example.com:5000/x/y';
 
 const layerOf = ({ blobs }: PushableImage): Digest => digestOf(blobs[1] as Uint8Array);
 
-test('repositories and tags are listed in order; a repository without a manifest is none', async (t) => {
+test('repositories and tags are listed in order; a repository without a manifest is not listed', async (t) => {
   const store = await temporaryStore(t);
   const image = await imageNamed('a');
   t.deepEqual(store.registry.repositories(), []);

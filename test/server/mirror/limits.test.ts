@@ -1,0 +1,68 @@
+import { mock } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import test from 'ava';
+import { MAX_MIRROR_CLIENTS, MAX_SIGHTED_TAGS, MIRROR_WAIT_MS } from '../../../src/limits.js';
+import { Sightings } from '../../../src/server/mirror/sightings.js';
+import { fakeRegistry } from '../../support/fake-registry.js';
+import { addImage } from '../../support/registry-images.js';
+import { serving } from '../service/serving.js';
+
+test.serial('a reader waits MIRROR_WAIT_MS for the blobs, then gets the manifest before them', async (t) => {
+  const upstream = await fakeRegistry(t);
+  const image = await addImage(upstream, 'up/app:1', ['one']);
+  const held: (() => void)[] = [];
+  upstream.intercept = async ({ url = '' }) => {
+    if (url.includes('/blobs/')) await new Promise<void>((resolve) => held.push(resolve));
+    return false;
+  };
+  const mirrors = [{ repositories: 'up/**', upstream: upstream.host }];
+  const { store, url } = await serving(t, { server: { mirrors, onNotice: () => undefined } });
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.teardown(() => mock.timers.reset());
+  let isAnswered = false;
+  const answer = fetch(`${url}/v2/up/app/manifests/1`).then((response) => {
+    isAnswered = true;
+    return response;
+  });
+  while (held.length === 0) await turn();
+  mock.timers.tick(MIRROR_WAIT_MS - 1);
+  for (let each = 0; each < 100; each++) await turn();
+  t.false(isAnswered);
+  mock.timers.tick(1);
+  const { status, headers } = await answer;
+  mock.timers.reset();
+  t.is(status, 200);
+  t.is(headers.get('docker-content-digest'), image.manifest.digest);
+  t.is(store.len(), 0, 'it is still being copied');
+  upstream.intercept = () => false;
+  for (const release of held) release();
+  for await (const event of store.log.follow({ from: 1, filter: { reference: 'up/app:1' } })) {
+    t.like(event, { via: 'mirror', image: image.config.digest });
+    break;
+  }
+});
+
+test.serial('a mirror keeps the connections of MAX_MIRROR_CLIENTS repositories', async (t) => {
+  const upstream = await fakeRegistry(t);
+  const mirrors = [{ repositories: 'up/**', upstream: upstream.host }];
+  const { url } = await serving(t, { server: { mirrors, onNotice: () => undefined } });
+  for (let each = 0; each <= MAX_MIRROR_CLIENTS; each++) {
+    t.is((await fetch(`${url}/v2/up/app${each}/manifests/1`)).status, 404);
+  }
+  while ((await upstream.connections()) > MAX_MIRROR_CLIENTS) await turn();
+  t.is(await upstream.connections(), MAX_MIRROR_CLIENTS);
+});
+
+test('of more than MAX_SIGHTED_TAGS the tag that was seen longest ago is looked up again', (t) => {
+  let time = 0;
+  const sightings = new Sightings(() => time);
+  for (let each = 0; each < MAX_SIGHTED_TAGS; each++) sightings.note('up/app', `t${each}`);
+  time = 5;
+  t.is(sightings.ageMs('up/app', 't0'), 5);
+  t.is(sightings.ageMs('up/app', 'other'), Infinity);
+  sightings.note('up/app', 't0');
+  sightings.note('up/app', 'one-more');
+  t.is(sightings.ageMs('up/app', 't0'), 0);
+  t.is(sightings.ageMs('up/app', 't1'), Infinity);
+  t.is(sightings.ageMs('up/app', 't2'), 5);
+});
