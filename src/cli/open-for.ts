@@ -5,7 +5,7 @@ import type { OpenOptions } from '../store/store.js';
 import { readSigner } from '../store/on-demand.js';
 import type { StoredEvent } from '../model/events.js';
 import type { CommandContext } from './context.js';
-import { UsageError } from './exit-codes.js';
+import { CommandDeclined, UsageError } from './exit-codes.js';
 import { noticeLine } from './failure.js';
 import { momentsOf } from './option-values.js';
 import { decidingEvent, type ImageSource } from './query.js';
@@ -56,13 +56,12 @@ export async function whenUnlocked<Result>(context: CommandContext, attempt: () 
     return await attempt();
   } catch (error) {
     if (!isStoreError(error, 'STORE_LOCKED')) throw error;
-    const { heldByServer } = await loadCode('of servers', import('./serving.js'));
     // A server holds it for days.
     const held = await heldByServer(error, context);
     if (held !== undefined) throw held;
   }
   const lock = await loadCode('of locks', import('../store/open/lock-wait.js'));
-  return lock.whenUnlocked(attempt, {
+  return lock.whenUnlocked(() => unlessServed(context, attempt), {
     lockTimeoutMs: waitMs,
     signal,
     onWait: ({ data }, waitedMs) => {
@@ -71,6 +70,29 @@ export async function whenUnlocked<Result>(context: CommandContext, attempt: () 
       err.post(errColors.dim(printable(`waiting for ${holder}, which has ${data['directory'] ?? 'the store'} open …`)));
     },
   });
+}
+
+/**
+ * Returns the error of a store that a server holds; undefined where no server does.
+ * @throws {CommandDeclined} if the server may run the command
+ */
+async function heldByServer(error: StoreError, context: CommandContext): Promise<StoreError | undefined> {
+  const serving = await loadCode('of servers', import('./serving.js'));
+  const held = await serving.heldByServer(error, context);
+  const { onServerFound } = context.io;
+  if (held === undefined || context.may === undefined || onServerFound === undefined) return held;
+  onServerFound();
+  throw new CommandDeclined('a server runs the command');
+}
+
+/** A server that starts has the lock before it listens. */
+async function unlessServed<Result>(context: CommandContext, attempt: () => Promise<Result>): Promise<Result> {
+  try {
+    return await attempt();
+  } catch (error) {
+    if (isStoreError(error, 'STORE_LOCKED')) await heldByServer(error, context);
+    throw error;
+  }
 }
 
 async function openNow(

@@ -22,6 +22,8 @@ export interface CliIo {
   readonly ignoreInterrupts?: (areIgnored: boolean) => void;
   /** For whom a server runs the command; absent where it runs in the process of its user. */
   readonly client?: CommandClient | undefined;
+  /** Told that a server holds the store, which did not answer before; absent where none is asked. */
+  readonly onServerFound?: (() => void) | undefined;
   /** Has SIGHUP call `listener` instead of ending the process; absent where no signals come. */
   readonly onHangup?: (listener: () => void) => void;
   /** Aborted with an Interruption when the user or the system ends the run. */

@@ -81,7 +81,7 @@ export function connectionOfRequest({ socket, headers }: IncomingMessage, proxie
     kind: isUnix(socket) && !isForwarded ? 'unix' : 'tcp',
     address: peer,
     // A page of the web may have a name that leads here, which its browser then sends.
-    isLoopback: isLoopback(peer) && !isForwarded && isLoopback(hostOf(headers.host)),
+    isLoopback: isLoopback(peer) && !isForwarded && isLoopback(hostOf(headers.host)) && isOwnPage(headers.origin),
     isEncrypted: tls !== undefined,
     certificate: tls?.authorized === true ? tls.getPeerCertificate() : undefined,
     socketPath: server === undefined ? undefined : boundPath(server),
@@ -95,6 +95,11 @@ const NO_SOCKET = { certificate: undefined, socketPath: undefined, descriptor: u
 
 export function headerText(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value.join(',') : value;
+}
+
+/** A page of any site may have its browser send simple requests here, such as a POST. */
+function isOwnPage(origin: string | undefined): boolean {
+  return origin === undefined || (URL.canParse(origin) && isLoopback(hostOf(new URL(origin).host)));
 }
 
 function hostOf(host: string | undefined): string {

@@ -6,9 +6,12 @@ import { connect, createServer as createSocketServer, type Socket } from 'node:n
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { Interruption } from '../../src/cli/exit-codes.js';
+import { run } from '../../src/cli/run.js';
+import { servedRunner } from '../../src/cli/served/run-served.js';
 import {
   COMMAND_CHUNK_BYTES,
   COMMAND_WINDOW_BYTES,
@@ -17,6 +20,7 @@ import {
 } from '../../src/limits.js';
 import type { Access, Grant } from '../../src/server/access/access.js';
 import { COMMAND_PROTOCOL, FrameChannel, fromClient, fromServer, objectOf } from '../../src/server/command/frames.js';
+import { createServer } from '../../src/server/create-server.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import { type Served, serveHere } from './serve-here.js';
 import { archive, type Ran, type Session, startSession, type Surroundings } from './session.js';
@@ -475,4 +479,26 @@ test('a client sends no more of its input than it was asked for, in small frames
     COMMAND_WINDOW_BYTES,
   );
   t.true(sizes.every((size) => size <= COMMAND_CHUNK_BYTES));
+});
+
+test('a command that finds a server starting waits until it answers, and runs there', async (t) => {
+  const session = await startSession(t);
+  await session.done('load', '--quiet', TINY);
+  const store = await openStore(session.store, { onNotice: () => undefined });
+  const servedRun = servedRunner(run);
+  const server = createServer(store, { runCommand: servedRun });
+  const listener = createHttpServer(server.listener).on('upgrade', server.upgrade);
+  t.teardown(async () => {
+    listener.close();
+    await server.close();
+    await store.close();
+  });
+  const tagging = session.runIn({ isAnywhere: true }, 'tag', '--wait', '10s', 'tiny:1', 'a:1');
+  await delay(300);
+  listener.listen(join(session.store, 'serve.sock'));
+  t.like(await tagging, { code: 0, stderr: '' });
+  t.is(store.resolve('a:1'), store.resolve('tiny:1'));
+  const own = await session.runIn({ isAnywhere: true }, 'tag', '--no-host', '--wait', '0', 'tiny:1', 'a:1');
+  t.is(own.code, 5);
+  t.regex(own.stderr, /STORE_LOCKED/);
 });

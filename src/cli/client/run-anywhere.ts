@@ -16,20 +16,40 @@ export interface ClientIo extends CliIo {
 
 /** Runs a command line as `run` does: in the server that holds the store if there is one, else here. */
 export async function runAnywhere(argv: readonly string[], io: ClientIo): Promise<number> {
+  const code = await runOnServer(argv, io);
+  if (code !== undefined) return code;
+  // Most of what a command needs, a client does not.
+  const { run } = await import('../run.js');
+  let isServed = false;
+  const onServerFound = (): void => {
+    isServed = true;
+  };
+  const ownCode = await run(argv, withServerFound(io, onServerFound));
+  if (!isServed) return ownCode;
+  // It has started since.
+  return (await runOnServer(argv, io)) ?? run(argv, io);
+}
+
+/** The same I/O, whose inputs are opened only when they are read. */
+function withServerFound(io: ClientIo, onServerFound: () => void): ClientIo {
+  return Object.defineProperties({} as ClientIo, {
+    ...Object.getOwnPropertyDescriptors(io),
+    onServerFound: { value: onServerFound, enumerable: true },
+  });
+}
+
+/** As `runByServer`; prints a failure. */
+async function runOnServer(argv: readonly string[], io: ClientIo): Promise<number | undefined> {
   try {
-    const code = await runOnServer(argv, io);
-    if (code !== undefined) return code;
+    return await runByServer(argv, io);
   } catch (error) {
     const { reportClientFailure } = await import('./report.js');
     return reportClientFailure(argv, io, error);
   }
-  // Most of what a command needs, a client does not.
-  const { run } = await import('../run.js');
-  return run(argv, io);
 }
 
 /** Undefined for a command that this process runs. */
-async function runOnServer(argv: readonly string[], io: ClientIo): Promise<number | undefined> {
+async function runByServer(argv: readonly string[], io: ClientIo): Promise<number | undefined> {
   const configured = configuredOf(io);
   if (configured === undefined) return undefined;
   const target = targetOf(argv, configured.env);

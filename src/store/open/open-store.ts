@@ -33,6 +33,7 @@ import { type DatabaseFiles, databaseFiles } from './database-files.js';
 import { defaultActor } from './default-actor.js';
 import { checkDatabase, newestTables } from './inspect-database.js';
 import { fixedViews, type ViewSet } from '../../../projections/views.js';
+import type { Digest } from '../../model/digest.js';
 import { readClock } from '../../model/timestamp.js';
 import { BlobStore } from '../layers/blob-store.js';
 import {
@@ -313,14 +314,17 @@ async function openViewSet(
   return fixedViews(await pastViewsAt(sources, seq, signal, onProgress));
 }
 
-async function openParts(opening: {
+/** What a store is opened from. */
+interface StoreParts {
   readonly directory: string;
   readonly log: LevelLog;
   readonly sidecar: Sidecar;
   readonly options: CheckedOptions;
   readonly onClosed: () => void;
   readonly reading?: Reading;
-}): Promise<EventStore> {
+}
+
+async function openParts(opening: StoreParts): Promise<EventStore> {
   const { directory, log, sidecar, options, onClosed, reading } = opening;
   const { onNotice, signer } = options;
   const checkpoints = new CheckpointKeeper({ directory, origin: sidecar.origin, log, signer, onNotice });
@@ -332,19 +336,7 @@ async function openParts(opening: {
   const { seq } = log.head;
   const snapshotter = new Snapshotter({ log, snapshots, viewSet, seq, every: options.snapshotEvery, onNotice });
   const blobs = new BlobStore(join(directory, 'blobs'));
-  const uploads = new Uploads(
-    {
-      directory,
-      blobs,
-      readOnly: options.readOnly ?? false,
-      now: () => readClock(options.now ?? Date.now),
-      onNotice,
-      blobSize: (digest) => viewSet.views.blobs.byDigest.get(digest)?.size,
-      content: (digest) => log.content(digest),
-      erasedAt: (digest) => viewSet.views.erasures.get(digest)?.time,
-    },
-    options.uploads,
-  );
+  const uploads = uploadsOf(opening, blobs, viewSet);
   if (options.readOnly !== true) {
     await removeTemporaryFiles(directory);
     // A write-ahead log that was being put back.
@@ -384,6 +376,20 @@ async function openParts(opening: {
     onClosed,
   });
   return new LocalEventStore(context, uploads);
+}
+
+function uploadsOf({ directory, log, options }: StoreParts, blobs: BlobStore, viewSet: ViewSet): Uploads {
+  const context = {
+    directory,
+    blobs,
+    readOnly: options.readOnly ?? false,
+    now: () => readClock(options.now ?? Date.now),
+    onNotice: options.onNotice,
+    blobSize: (digest: Digest) => viewSet.views.blobs.byDigest.get(digest)?.size,
+    content: (digest: Digest) => log.content(digest),
+    erasedAt: (digest: Digest) => viewSet.views.erasures.get(digest)?.time,
+  };
+  return new Uploads(context, options.uploads);
 }
 
 // An image whose layers the other store lacks stays, because the log has it; it holds nothing.

@@ -98,6 +98,9 @@ test('a page of the web that has a name for this machine has no rights', async (
   t.is(await statusFor('Host: evil.example'), '403');
   t.is(await statusFor('Host: localhost:5000'), '200');
   t.is(await statusFor('Host: [::1]:5000'), '200');
+  t.is(await statusFor('Host: localhost:5000', 'Origin: http://evil.example'), '403', 'a request across sites');
+  t.is(await statusFor('Host: localhost:5000', 'Origin: null'), '403');
+  t.is(await statusFor('Host: localhost:5000', 'Origin: http://localhost:3000'), '200');
   t.is(await statusFor('Host: 127.0.0.1', 'Forwarded: for=8.8.8.8'), '403', 'what a proxy passes on');
 });
 

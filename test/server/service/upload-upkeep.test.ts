@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
+import { UPLOAD_EXPIRY_MS, UPLOAD_SWEEP_INTERVAL_MS } from '../../../src/limits.js';
 import { ServerMetrics } from '../../../src/server/service/metrics.js';
 import { keepUploads } from '../../../src/server/service/upload-upkeep.js';
 import { openStore } from '../../../src/store/open/open-store.js';
@@ -24,6 +25,7 @@ test('a server removes uploads that expired until it ends', async (t) => {
   time += 1_001;
   await delay(30);
   t.is(uploads.used.uploads, 1, 'it has ended');
+  t.true(UPLOAD_SWEEP_INTERVAL_MS < UPLOAD_EXPIRY_MS, 'what expired stays not much longer');
   t.deepEqual(failures, []);
 });
 
