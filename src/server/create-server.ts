@@ -6,7 +6,8 @@ import { mustBeCount, mustBeFunction, mustBeObject, mustBeOptions } from '../sto
 import type { EventStore } from '../store/event-store.js';
 import type { When } from '../store/past/audit.js';
 import { localAccess } from './access/access.js';
-import { buildApp } from './app.js';
+import { buildApp, failedResponse } from './app.js';
+import { HttpFailure } from './failure.js';
 import { CommandService } from './command/command-service.js';
 import { Mirror } from './mirror/mirror.js';
 import { Webhooks } from './feed/webhooks.js';
@@ -41,7 +42,10 @@ export function buildServer(
   const closing = new AbortController();
   const service = serviceOf(store, options, closing.signal);
   const app = buildApp(service);
-  const answer = getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false });
+  const answer = getRequestListener((request, env) => app.fetch(request, env), {
+    overrideGlobalObjects: false,
+    errorHandler: (error) => failedResponse(asRequestFailure(error)),
+  });
   // The command line speaks of the present.
   const commands = new CommandService(service, service.isReadOnly ? undefined : options.runCommand);
   const server: StoreServer = {
@@ -108,6 +112,12 @@ function limitsOf(given: ServerLimits = {}): Service['limits'] {
   };
   for (const [name, value] of Object.entries(limits)) mustBeCount(name, value);
   return limits;
+}
+
+/** A request of which no URL can be made reaches no route: its target, or its Host. */
+function asRequestFailure(error: unknown): unknown {
+  if (!(error instanceof Error) || error.name !== 'RequestError') return error;
+  return new HttpFailure(400, 'REQUEST_INVALID', error.message, { headers: { connection: 'close' } });
 }
 
 function warn(error: unknown): void {

@@ -86,7 +86,8 @@ export class Mirror {
   blob(repository: string, digest: Digest): RegistryBlob | undefined {
     const rule = this.#ruleOf(repository);
     if (rule === undefined) return undefined;
-    for (const { document } of this.#arriving.values()) {
+    for (const [key, { document }] of this.#arriving) {
+      if (!key.startsWith(`${repository}@`)) continue;
       const link = linksOf(document.bytes, undefined).blobs.find(({ name }) => name === digest);
       if (link === undefined) continue;
       const client = this.#clientOf(rule, repository);
@@ -185,20 +186,31 @@ export class Mirror {
     const blobs = linksOf(bytes, undefined).blobs.map(({ target }) => target);
     const missing = new Map(blobs.map((blob) => [blob.digest, blob]));
     const stage = async (digest: Digest): Promise<void> => {
-      if (registry.blob(repository, digest) === undefined) await this.#stage(client, repository, digest);
+      if (registry.blob(repository, digest) === undefined) await this.#stage(place, client, digest);
     };
     await inParallel(missing.keys(), stage, () => undefined);
     const tags = tag === undefined ? [] : [tag];
     const request = { repository, mediaType: descriptor.mediaType, bytes, name: descriptor.digest, tags };
-    await registry.push(request, { ...origin, via: 'mirror' });
+    const push = (): Promise<unknown> => registry.push(request, { ...origin, via: 'mirror' });
+    try {
+      await push();
+    } catch (error) {
+      const lacking = isStoreError(error, 'BLOB_NOT_FOUND') ? childrenIn(bytes, error.data) : [];
+      if (lacking.length === 0) throw error;
+      // Another repository has them: this one gets them from its own upstream, or not at all.
+      for (const child of lacking) await this.#keep(place, await client.manifest(child), undefined);
+      await push();
+    }
     if (tag !== undefined) this.#sightings.note(repository, tag);
   }
 
-  async #stage(client: RegistryClient, repository: string, digest: Digest): Promise<void> {
+  async #stage({ rule, repository }: Place, client: RegistryClient, digest: Digest): Promise<void> {
     const { uploads } = this.#parts.registry;
     try {
-      await uploads.mount(repository, digest, OWNER);
-      return;
+      if (await this.#isSameUpstream(rule, { repository, client, digest })) {
+        await uploads.mount(repository, digest, OWNER);
+        return;
+      }
     } catch (error) {
       if (!isStoreError(error, 'CONTENT_NOT_FOUND')) throw error;
     }
@@ -211,6 +223,19 @@ export class Mirror {
       // A foreign layer is elsewhere, as its manifest says; the push decides whether it may be missing.
       if (!isStoreError(error, 'REGISTRY_NOT_FOUND')) throw error;
     }
+  }
+
+  /**
+   * Whether the blob came from the same registry, which says that this repository has it too: what a
+   * manifest names may be another repository's secret.
+   */
+  async #isSameUpstream(
+    rule: CompiledRule,
+    { repository, client, digest }: { readonly repository: string; readonly client: RegistryClient; readonly digest: Digest },
+  ): Promise<boolean> {
+    const { host } = rule.upstreamOf(repository);
+    const isFromHost = (other: string): boolean => this.#ruleOf(other)?.upstreamOf(other).host === host;
+    return this.#parts.registry.repositoriesWith(digest).some(isFromHost) && client.hasBlob(digest);
   }
 
   #ruleOf(repository: string): CompiledRule | undefined {
@@ -250,6 +275,13 @@ interface Place {
   readonly rule: CompiledRule;
   readonly repository: string;
   readonly origin: WriteOptions;
+}
+
+/** The manifests and indexes that an index names among what its repository lacks. */
+function childrenIn(bytes: Uint8Array, { digests }: Readonly<Record<string, unknown>>): Digest[] {
+  const lacking = Array.isArray(digests) ? digests : [];
+  const children = new Set(linksOf(bytes, undefined).manifests.map(({ target }) => target.digest));
+  return [...children].filter((digest) => lacking.includes(digest));
 }
 
 /** Answers with what is known. @throws {HttpFailure} UPSTREAM_FAILED if nothing is */

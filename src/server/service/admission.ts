@@ -35,6 +35,7 @@ export function admitted(
     if (headersOf(c.env) > MAX_REQUEST_HEADERS) {
       throw new HttpFailure(431, 'HEADERS_TOO_LARGE', `a request has at most ${MAX_REQUEST_HEADERS} headers`);
     }
+    if (hostsOf(c.env) > 1) throw new HttpFailure(400, 'REQUEST_INVALID', 'a request has one header Host');
     if (FEED.test(c.req.path)) return next();
     if (atWork >= maxRequests) {
       const headers = { 'retry-after': String(RETRY_AFTER_BUSY_S) };
@@ -47,6 +48,12 @@ export function admitted(
       atWork--;
     }
   };
+}
+
+/** Headers Host, of which Node drops all but the first (RFC 9112, 3.2). */
+function hostsOf(bindings: Partial<ServerEnv['Bindings']> | undefined): number {
+  const raw = bindings?.incoming?.rawHeaders ?? [];
+  return raw.filter((text, at) => at % 2 === 0 && text.toLowerCase() === 'host').length;
 }
 
 function headersOf(bindings: Partial<ServerEnv['Bindings']> | undefined): number {

@@ -4,6 +4,7 @@ import {
   type RequestListener,
   type Server as HttpServer,
   type ServerOptions,
+  type ServerResponse,
 } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Server, Socket } from 'node:net';
@@ -12,7 +13,7 @@ import { StoreError } from '../../errors.js';
 import { systemCode } from '../../store/files/files.js';
 import { addressText, isLoopback, type ListenAddress } from './address.js';
 import { type ConnectionLimits, ConnectionCounter } from './connections.js';
-import { rawAnswer, type Refused } from './raw-answer.js';
+import { rawAnswer, refusalBody, type Refused } from './raw-answer.js';
 import { bindSocket, isAnswering, type SocketMode } from './socket.js';
 import type { TlsKeys } from './tls.js';
 
@@ -138,7 +139,8 @@ function serverOptions({ limits }: ListenOptions): ServerOptions {
     requestTimeout: 0,
     keepAliveTimeout: limits.idleTimeoutMs,
     connectionsCheckingInterval: HEADERS_CHECK_MS,
-    requireHostHeader: true,
+    // Node's own refusal has no body; a request without one is refused before any route.
+    requireHostHeader: false,
     insecureHTTPParser: false,
     noDelay: true,
   };
@@ -151,6 +153,15 @@ const REFUSALS: Readonly<Record<string, readonly [status: number, reason: string
 
 function prepared<Prepared extends HttpServer>(server: Prepared, { onRefused, onUpgrade }: ListenOptions): Prepared {
   server.on('upgrade', onUpgrade);
+  server.on('checkExpectation', (_, response: ServerResponse) => {
+    response.writeHead(417, { 'content-type': 'application/json', connection: 'close' });
+    response.end(refusalBody('EXPECTATION_FAILED', 'expected no Expect but 100-continue'));
+  });
+  server.on('connect', ({ socket: { remoteAddress = '' } }: IncomingMessage, socket: Duplex) => {
+    socket.on('error', () => socket.destroy());
+    socket.end(rawAnswer(405, 'Method Not Allowed', 'UNSUPPORTED'), () => socket.destroy());
+    onRefused({ address: remoteAddress, status: 405, code: 'UNSUPPORTED' });
+  });
   // Node would leave out those beyond, silently: they are counted once the request is read.
   server.maxHeadersCount = 0;
   server.on('clientError', (error: Error, socket: Duplex) => {

@@ -2,7 +2,7 @@ import type { ArchiveContents } from '../../archive/archive-files.js';
 import { isIndexType } from '../../archive/documents.js';
 import { readPushed } from '../../archive/read-pushed.js';
 import { isStoreError, StoreError } from '../../errors.js';
-import type { Digest } from '../../model/digest.js';
+import { type Digest, isDigest } from '../../model/digest.js';
 import { loadContents } from '../archives/load-archive.js';
 import type { PushRequest, PushResult } from '../registry-store.js';
 import type { WriteOptions } from '../store.js';
@@ -23,6 +23,9 @@ const NO_IMAGE = [
   'ARCHIVE_LIMIT_EXCEEDED',
 ] as const;
 
+/** A lock that every push takes: no repository has this name. */
+const EVERY_REPOSITORY = '';
+
 /** Pushes a manifest or index in one transaction, by the decision that loads an archive. */
 export async function loadPushed(request: PushRequest, options: WriteOptions, place: PushPlace): Promise<PushResult> {
   const { context } = place;
@@ -32,10 +35,15 @@ export async function loadPushed(request: PushRequest, options: WriteOptions, pl
   for (;;) {
     // What an index leads to and the tags of indexes change one push at a time.
     const isAlone = isIndexType(pushed.descriptor.mediaType) || isNamed(pushed, place);
-    const result = await place.locks.run(pushed.repository, isAlone ? 'alone' : 'shared', async () => {
+    const push = async (): Promise<PushResult | undefined> => {
       if (!isAlone && isNamed(pushed, place)) return undefined;
       return tryOnce(pushed, { origin, place });
-    });
+    };
+    const inRepository = (): ReturnType<typeof push> =>
+      place.locks.run(pushed.repository, isAlone ? 'alone' : 'shared', push);
+    // Another repository must not get meanwhile what an index names before it is there.
+    const isAhead = pushed.children.some(({ digest }) => isDigest(digest) && !place.context.log.content(digest));
+    const result = await place.locks.run(EVERY_REPOSITORY, isAhead ? 'alone' : 'shared', inRepository);
     if (result !== undefined) return result;
   }
 }

@@ -17,7 +17,8 @@ import type { StoreContext } from '../context.js';
 import { StoredBlob } from '../layers/blob-store.js';
 import type { UploadArea } from '../registry-store.js';
 import type { PushedManifest } from './pushed-manifest.js';
-import type { Members, Repositories } from './repositories.js';
+import type { Members } from './members.js';
+import type { Repositories } from './repositories.js';
 import type { RepositoryLocks } from './repository-locks.js';
 
 /** What a push takes from the registry. */

@@ -37,7 +37,8 @@ class RegistryReader implements RegistryReads {
   readonly #context: StoreContext;
   readonly #views: Views;
   readonly repositoriesOf: Repositories;
-  #known: Set<Digest> | undefined;
+  /** The manifests of the store, and the seqs that added them. */
+  #known: Map<Digest, number> | undefined;
 
   constructor(context: StoreContext, views: Views) {
     this.#context = context;
@@ -45,7 +46,7 @@ class RegistryReader implements RegistryReads {
     this.repositoriesOf = new Repositories({
       views,
       documentOf: (entry) => this.#keptDocumentOf(entry),
-      contentOf: (digest) => this.#knownContent(digest),
+      contentOf: (digest, seq) => this.#knownContent(digest, seq),
     });
   }
 
@@ -158,25 +159,38 @@ class RegistryReader implements RegistryReads {
 
   /** Takes over what events, folded already, changed. */
   note(page: Page): void {
-    this.repositoriesOf.note(page);
     for (const event of page) {
-      if (event.type === 'ManifestAdded') this.#known?.add(event.manifest.digest);
-      else if (event.type === 'ArtifactAdded') this.#known?.add(event.artifact.digest);
+      if (event.type === 'ManifestAdded') this.#know(event.manifest.digest, event.seq);
+      else if (event.type === 'ArtifactAdded') this.#know(event.artifact.digest, event.seq);
       else if (event.type === 'ImageDeleted' || event.type === 'ArtifactRemoved') this.#known = undefined;
     }
+    this.repositoriesOf.note(page);
+  }
+
+  #know(digest: Digest, seq: number): void {
+    if (this.#known?.has(digest) === false) this.#known.set(digest, seq);
   }
 
   /** Content outlives its manifest, and that of the past may have come later. */
-  #knownContent(digest: Digest): Uint8Array | undefined {
-    this.#known ??= new Set(knownDocuments(this.#views));
-    return this.#known.has(digest) ? this.#context.log.content(digest) : undefined;
+  #knownContent(digest: Digest, seq: number): Uint8Array | undefined {
+    this.#known ??= knownDocuments(this.#views);
+    const added = this.#known.get(digest);
+    return added !== undefined && added <= seq ? this.#context.log.content(digest) : undefined;
   }
 }
 
-/** The manifests and artifacts of a store; an index of images alone is not one of them. */
-function* knownDocuments({ manifests, artifacts }: Views): Generator<Digest> {
-  for (const entries of manifests.values()) for (const { manifest } of entries) yield manifest.digest;
-  yield* artifacts.byDigest.keys();
+/**
+ * The manifests and artifacts of a store, by when they came; an index of images alone is none of its own.
+ * Views do not tell when a manifest came: not before its image.
+ */
+function knownDocuments({ images, manifests, artifacts }: Views): Map<Digest, number> {
+  const known = new Map<Digest, number>();
+  const know = (digest: Digest, seq: number): unknown => known.set(digest, Math.min(seq, known.get(digest) ?? seq));
+  for (const [image, entries] of manifests) {
+    for (const { manifest } of entries) know(manifest.digest, images.get(image)?.seq ?? 0);
+  }
+  for (const { artifact, seq } of artifacts.byDigest.values()) know(artifact.digest, seq);
+  return known;
 }
 
 /** Type and annotations of a manifest, as the referrers API gives them (OCI distribution spec, "Listing Referrers"). */

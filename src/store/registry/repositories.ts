@@ -2,31 +2,18 @@ import { addTo, type ReferenceEntry, takeFrom } from '../../../projections/refer
 import type { Page } from '../../../projections/projection.js';
 import type { Views } from '../../../projections/views.js';
 import { MAX_KEPT_REPOSITORIES } from '../../limits.js';
-import type { ContentName, Descriptor, Digest } from '../../model/digest.js';
+import type { ContentName, Digest, ImageId } from '../../model/digest.js';
 import { RecentMap } from '../../model/recent-map.js';
 import { linksOf } from './links.js';
-
-/** Manifest or index, and its bytes. */
-interface Document {
-  readonly descriptor: Descriptor;
-  readonly bytes: Uint8Array;
-}
+import { type Document, type Members, RepositoryMembers, type Root } from './members.js';
 
 /** Where the documents of repositories are. */
 export interface DocumentSource {
   readonly views: Pick<Views, 'references' | 'artifacts'>;
   /** What a reference stands for; undefined if the store no longer has its bytes. */
   documentOf(entry: ReferenceEntry): Document | undefined;
-  /** Bytes of a manifest that an index names; undefined if the store has it no more, or not yet. */
-  contentOf(digest: Digest): Uint8Array | undefined;
-}
-
-/** Manifests, indexes and blobs that the references of one repository lead to, by each name they have in it. */
-export interface Members {
-  readonly manifests: ReadonlyMap<ContentName, Descriptor>;
-  readonly blobs: ReadonlyMap<ContentName, Descriptor>;
-  /** Indexes by what they name. */
-  readonly indexesOf: ReadonlyMap<Digest, ReadonlySet<Digest>>;
+  /** Bytes of a manifest that the store had at `seq`; undefined if it has it no more, or got it later. */
+  contentOf(digest: Digest, seq: number): Uint8Array | undefined;
 }
 
 /** Splits a canonical reference into its repository, and its tag or its digest. */
@@ -46,7 +33,7 @@ export class Repositories {
   /** SHA-512 digests by which references of a repository name manifests. */
   readonly #aliases = new Map<string, Set<ContentName>>();
   /** The least recently used first. */
-  readonly #members = new RecentMap<string, Members>(MAX_KEPT_REPOSITORIES);
+  readonly #members = new RecentMap<string, RepositoryMembers>(MAX_KEPT_REPOSITORIES);
 
   constructor(source: DocumentSource) {
     this.#source = source;
@@ -56,18 +43,24 @@ export class Repositories {
   /** Takes over what events, folded already, changed. */
   note(page: Page): void {
     for (const event of page) {
-      if (event.type === 'ReferenceSet') this.#members.delete(this.#add(event.reference));
-      else if (event.type === 'ReferenceRemoved') this.#members.delete(this.#remove(event.reference));
-      else if (event.type === 'ManifestAdded') this.#dropIndexesOf(event.manifest.digest);
-      else if (event.type === 'ArtifactAdded') this.#dropIndexesOf(event.artifact.digest);
+      if (event.type === 'ReferenceSet') this.#follow(this.#add(event.reference), event.reference);
+      else if (event.type === 'ReferenceRemoved') this.#follow(this.#remove(event.reference), event.reference);
+      else if (event.type === 'ManifestAdded') this.#dropMadeOf(event.image);
       else if (event.type === 'ImageDeleted' || event.type === 'ArtifactRemoved') this.#members.clear();
     }
   }
 
-  /** Another repository may push what an index of this one names. */
-  #dropIndexesOf(digest: Digest): void {
-    for (const [repository, { indexesOf, manifests }] of this.#members) {
-      if (indexesOf.has(digest) && !manifests.has(digest)) this.#members.delete(repository);
+  /** Takes over what a reference stands for now. */
+  #follow(repository: string, reference: string): void {
+    const members = this.#members.get(repository);
+    if (members?.set(reference, this.#rootOf(reference)) === false) this.#members.delete(repository);
+  }
+
+  /** References without a manifest stand for the first one that their image gets. */
+  #dropMadeOf(image: ImageId): void {
+    const { byImage, byName } = this.#source.views.references;
+    for (const reference of byImage.get(image) ?? []) {
+      if (byName.get(reference)?.target === undefined) this.#members.delete(splitReference(reference).repository);
     }
   }
 
@@ -114,36 +107,21 @@ export class Repositories {
     return repository;
   }
 
-  #walk(repository: string): Members {
-    const { views, documentOf, contentOf } = this.#source;
-    const manifests = new Map<ContentName, Descriptor>();
-    const blobs = new Map<ContentName, Descriptor>();
-    const indexesOf = new Map<Digest, Set<Digest>>();
-    const waiting: Document[] = [];
-    for (const reference of this.#references.get(repository) ?? []) {
-      const entry = views.references.byName.get(reference);
-      const document = entry && documentOf(entry);
-      if (document === undefined) continue;
-      waiting.push(document);
-      const { digest } = splitReference(reference);
-      if (digest !== undefined) manifests.set(digest, document.descriptor);
-    }
-    const walked = new Set<Digest>();
-    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      const { descriptor, bytes } = next;
-      if (walked.has(descriptor.digest)) continue;
-      walked.add(descriptor.digest);
-      if (!manifests.has(descriptor.digest)) manifests.set(descriptor.digest, descriptor);
-      const links = linksOf(bytes, views.artifacts.byDigest.get(descriptor.digest));
-      for (const { name, target } of links.blobs) blobs.set(name, target);
-      for (const { name, target } of links.manifests) {
-        addTo(indexesOf, target.digest, descriptor.digest);
-        const content = contentOf(target.digest);
-        if (content === undefined) continue;
-        waiting.push({ descriptor: target, bytes: content });
-        manifests.set(name, target);
-      }
-    }
-    return { manifests, blobs, indexesOf };
+  #walk(repository: string): RepositoryMembers {
+    const { views, contentOf } = this.#source;
+    const members = new RepositoryMembers({
+      contentOf,
+      linksOf: ({ descriptor, bytes }) => linksOf(bytes, views.artifacts.byDigest.get(descriptor.digest)),
+    });
+    for (const reference of this.#references.get(repository) ?? []) members.set(reference, this.#rootOf(reference));
+    return members;
+  }
+
+  /** What a reference stands for; undefined if it is gone, or its bytes are. */
+  #rootOf(reference: string): Root | undefined {
+    const { views, documentOf } = this.#source;
+    const entry = views.references.byName.get(reference);
+    const document = entry && documentOf(entry);
+    return document && { document, name: splitReference(reference).digest, seq: entry.seq };
   }
 }
