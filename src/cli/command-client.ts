@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import type { PulledContent } from '../registry-client/pull.js';
 import type { Action } from '../server/access/access.js';
 import type { EventStore } from '../store/event-store.js';
 import type { WriteOptions } from '../store/store.js';
@@ -13,6 +14,14 @@ export type PagerStream = Writable & {
   /** Ends its input and waits until it has ended. */
   leave(): Promise<void>;
 };
+
+/** What of an image to pull, and how its registry is reached. */
+export interface PullRequest {
+  readonly platform?: readonly string[] | undefined;
+  readonly referrers?: boolean | undefined;
+  readonly plainHttp?: boolean | undefined;
+  readonly insecure?: boolean | undefined;
+}
 
 /** The client for whom a server runs a command. */
 export interface CommandClient {
@@ -34,6 +43,8 @@ export interface CommandClient {
    * @throws {StoreError} ACCESS_DENIED for an actor who is another than the client
    */
   originOf(actor: { readonly typed: string | undefined; readonly variable: string | undefined }): WriteOptions;
+  /** Has the client reach a registry, with its own credentials, and send what it pulls. */
+  pull(name: string, asked: PullRequest): Promise<PulledContent>;
   /** The command of the client's pager; undefined for none. */
   readonly pager: string | undefined;
   openPager(): PagerStream;

@@ -23,7 +23,7 @@ export const commands: readonly CommandEntry[] = [
     {
       usage: 'pull <reference>',
       summary: 'fetch an image from a registry',
-      ownStore: true,
+      may: 'push',
       kind: 'writes',
       load: async () => (await import('./commands/pull.js')).pullGrammar,
     },

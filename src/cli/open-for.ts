@@ -1,6 +1,7 @@
 import { isStoreError, loadCode, StoreError } from '../errors.js';
 import { familiarReference } from '../model/reference.js';
 import type { EventStore } from '../store/event-store.js';
+import type { OpenOptions } from '../store/store.js';
 import { readSigner } from '../store/on-demand.js';
 import type { StoredEvent } from '../model/events.js';
 import type { CommandContext } from './context.js';
@@ -25,9 +26,13 @@ type StoreUse = 'read' | 'write' | 'free' | 'create';
  * server it is the one that the server has open.
  * @throws {StoreError} STORE_NOT_FOUND, STORE_LOCKED, and any error of opening; ACCESS_DENIED
  */
-export async function openFor(context: CommandContext, use: StoreUse): Promise<EventStore> {
+export async function openFor(
+  context: CommandContext,
+  use: StoreUse,
+  more: Pick<OpenOptions, 'uploads'> = {},
+): Promise<EventStore> {
   if (context.io.client !== undefined) return servedStore(context, use);
-  return whenUnlocked(context, () => openNow(context, use));
+  return whenUnlocked(context, () => openNow(context, use, more));
 }
 
 function servedStore({ io: { client }, may, keyFile }: CommandContext, use: StoreUse): EventStore {
@@ -68,13 +73,18 @@ export async function whenUnlocked<Result>(context: CommandContext, attempt: () 
   });
 }
 
-async function openNow(context: CommandContext, use: StoreUse): Promise<EventStore> {
+async function openNow(
+  context: CommandContext,
+  use: StoreUse,
+  more: Pick<OpenOptions, 'uploads'>,
+): Promise<EventStore> {
   const { directory, write, keyFile, io, err, errColors, signal } = context;
   // Readers sign nothing and need no key.
   const signer = use === 'read' || keyFile === undefined ? undefined : await readSigner(keyFile);
   const { openStore } = await loadCode('of an open store', import('../store/open/open-store.js'));
   const replay = replayProgress(context);
   const opening = openStore(directory, {
+    ...more,
     create: use === 'create',
     readOnly: use === 'read',
     useReserve: use === 'free',

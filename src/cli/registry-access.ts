@@ -22,8 +22,14 @@ export function reachOptions(): Option[] {
   ];
 }
 
+/** Whose credentials a session has, and what ends it. */
+interface SessionPlace {
+  readonly io: Pick<CommandContext['io'], 'env' | 'now'>;
+  readonly signal: AbortSignal;
+}
+
 /** What every session of a command with a registry has. */
-export function sessionOf({ io, signal }: CommandContext): RegistryOptions {
+export function sessionOf({ io, signal }: SessionPlace): RegistryOptions {
   return { credentials: credentialFinder(io.env), signal, now: io.now };
 }
 

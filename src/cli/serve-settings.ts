@@ -5,10 +5,16 @@ import {
   MAX_CONNECTIONS_PER_ADDRESS,
   MAX_REQUEST_HEADER_BYTES,
   MAX_REQUESTS_IN_FLIGHT,
+  MAX_UPLOAD_BYTES,
+  MAX_UPLOADED_BYTES,
+  MAX_UPLOADED_BYTES_PER_OWNER,
+  MAX_UPLOADS,
+  MAX_UPLOADS_PER_OWNER,
   MAX_URL_LENGTH,
   MIN_BODY_RATE,
   STALL_TIMEOUT_MS,
   STOP_TIMEOUT_MS,
+  UPLOAD_EXPIRY_MS,
 } from '../limits.js';
 import { ADDRESS_EXPECTED, parseAddress } from '../server/service/address.js';
 import { parseProxy, PROXY_EXPECTED } from '../server/service/proxies.js';
@@ -124,12 +130,34 @@ export const serveSettings = [
   { name: 'max-requests', ...count, about: 'requests in progress, feeds apart', usual: String(MAX_REQUESTS_IN_FLIGHT) },
   { name: 'max-header-bytes', ...bytes, about: 'all headers of a request', usual: String(MAX_REQUEST_HEADER_BYTES) },
   { name: 'max-url-length', ...count, about: 'characters of path and query', usual: String(MAX_URL_LENGTH) },
+  { name: 'max-upload-bytes', ...bytes, about: 'one upload', usual: String(MAX_UPLOAD_BYTES) },
+  {
+    name: 'max-uploaded-bytes',
+    ...bytes,
+    about: 'all that waits for a manifest',
+    usual: String(MAX_UPLOADED_BYTES),
+  },
+  {
+    name: 'max-uploaded-bytes-per-user',
+    ...bytes,
+    about: 'the same, of one user',
+    usual: String(MAX_UPLOADED_BYTES_PER_OWNER),
+  },
+  { name: 'max-uploads', ...count, about: 'uploads in progress', usual: String(MAX_UPLOADS) },
+  { name: 'max-uploads-per-user', ...count, about: 'the same, of one user', usual: String(MAX_UPLOADS_PER_OWNER) },
+  {
+    name: 'upload-expiry',
+    ...duration,
+    about: 'how long what is uploaded may wait for a manifest',
+    usual: durationText(UPLOAD_EXPIRY_MS),
+  },
 ] as const satisfies readonly ServeSetting[];
 
 /** Name of a setting of `imagelog serve`. */
 export type ServeName = (typeof serveSettings)[number]['name'];
 
 function durationText(durationMs: number): string {
+  if (durationMs % 3_600_000 === 0) return `${durationMs / 3_600_000}h`;
   return durationMs % 1_000 === 0 ? `${durationMs / 1_000}s` : `${durationMs}ms`;
 }
 

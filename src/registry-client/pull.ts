@@ -28,6 +28,35 @@ export interface PullResult extends LoadResult {
   readonly digest: Digest;
 }
 
+/** What a registry has of an image, as an archive, and what is to be said of it. */
+export interface PulledContent {
+  /** Canonical name. */
+  readonly reference: string;
+  readonly digest: Digest;
+  /** Bytes of the archive. */
+  readonly size: number;
+  readonly chunks: AsyncIterable<Uint8Array>;
+  /** Entries of indexes that were not wanted: what each is, by digest. */
+  readonly leftOut: Readonly<Record<string, string>>;
+  readonly notices: readonly string[];
+}
+
+/** Loads what was pulled, in one transaction. @throws {StoreError} as `store.load`, and what the chunks throw */
+export async function loadPulled(
+  store: Pick<EventStore, 'load'>,
+  { reference, digest, size, chunks, leftOut, notices }: PulledContent,
+  options: PullOptions = {},
+): Promise<PullResult> {
+  const { onProgress } = options;
+  const watched = onProgress && ((bytes: number) => onProgress(bytes, size));
+  const result = await store.load(chunks, { via: 'pull', ...options, onProgress: watched });
+  // What was left out on purpose is missing from what was loaded, which says so entry by entry.
+  const others = result.notices.filter((notice) => !Object.hasOwn(leftOut, SKIPPED.exec(notice)?.[1] ?? ''));
+  const left = [...new Set(Object.values(leftOut))];
+  const own = left.length === 0 ? notices : [...notices, `not pulled: ${left.join(', ')}`];
+  return { reference, digest, ...result, notices: [...new Set([...own, ...others])] };
+}
+
 /** An image of a registry whose manifests are here, and whose blobs are not yet. */
 export class Pull {
   /** Of the manifest or index that the registry gave. */
@@ -78,15 +107,18 @@ export class Pull {
    * @throws {StoreError} REGISTRY_*, BLOB_MISMATCH; as `store.load`
    */
   async into(store: Pick<EventStore, 'directory' | 'load'>, options: PullOptions = {}): Promise<PullResult> {
-    const { onProgress } = options;
-    const { size, chunks } = this.#layout(store.directory);
-    const watched = onProgress && ((bytes: number) => onProgress(bytes, size));
-    const result = await store.load(chunks, { via: 'pull', ...options, onProgress: watched });
-    // What was left out on purpose is missing from what was loaded, which says so entry by entry.
-    const others = result.notices.filter((notice) => !this.#leftOut.has(SKIPPED.exec(notice)?.[1] ?? ''));
-    const left = [...new Set(this.#leftOut.values())];
-    const own = left.length === 0 ? this.#notices : [...this.#notices, `not pulled: ${left.join(', ')}`];
-    return { reference: this.#canonical, digest: this.digest, ...result, notices: [...new Set([...own, ...others])] };
+    return loadPulled(store, this.content(store.directory), options);
+  }
+
+  /** Returns all that is to be loaded; the blobs that wait for their turn lie in `directory`. To be read once. */
+  content(directory: string): PulledContent {
+    return {
+      reference: this.#canonical,
+      digest: this.digest,
+      leftOut: Object.fromEntries(this.#leftOut),
+      notices: this.#notices,
+      ...this.#layout(directory),
+    };
   }
 
   /** Closes its connections. */

@@ -13,6 +13,7 @@ import { Mirror } from './mirror/mirror.js';
 import { Webhooks } from './feed/webhooks.js';
 import { ServerMetrics } from './service/metrics.js';
 import { TrustedProxies } from './service/proxies.js';
+import { keepUploads } from './service/upload-upkeep.js';
 import { type ServerLimits, type ServerOptions, type Service, serverOptionNames } from './service.js';
 
 /** A store over HTTP. */
@@ -41,6 +42,7 @@ export function buildServer(
   mustBeOptions(options, serverOptionNames);
   const closing = new AbortController();
   const service = serviceOf(store, options, closing.signal);
+  if (!service.isReadOnly) keepUploads(service);
   const app = buildApp(service);
   const answer = getRequestListener((request, env) => app.fetch(request, env), {
     overrideGlobalObjects: false,

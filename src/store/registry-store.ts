@@ -74,6 +74,8 @@ export interface UploadArea {
   settle(repository: string, names: readonly ContentName[]): Promise<void>;
   /** Removes blobs from all repositories: their bytes were erased. */
   forget(digests: readonly Digest[]): Promise<void>;
+  /** Uploads in progress, staged blobs, and the bytes of both. */
+  readonly used: { readonly uploads: number; readonly blobs: number; readonly bytes: number };
   /** Removes what expired. */
   sweep(): Promise<void>;
   /** Stops requests that work on uploads, and takes no more; what is on disk stays. */

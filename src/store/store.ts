@@ -7,6 +7,7 @@ import type { LayerFacts } from '../model/events.js';
 import type { Image } from '../model/image.js';
 import type { Platform } from '../model/platform.js';
 import type { CheckpointSigner } from './keys.js';
+import type { UploadOptions } from './registry/upload-quota.js';
 
 export type { Head, ReferenceEntry };
 
@@ -353,6 +354,8 @@ export interface OpenOptions {
   readonly layers?: LayerGetReleaser | 'none' | undefined;
   /** The clock, in milliseconds since the epoch; default `Date.now`. */
   readonly now?: (() => number) | undefined;
+  /** Limits of what is uploaded to repositories, before a manifest names it; each has a default. */
+  readonly uploads?: UploadOptions | undefined;
   /** Events between background snapshots of the views; 0 for none. Default 50,000. */
   readonly snapshotEvery?: number | undefined;
   /**
@@ -382,6 +385,7 @@ export const openOptionNames: OptionNames<OpenOptions> = {
   layers: true,
   now: true,
   snapshotEvery: true,
+  uploads: true,
   onNotice: true,
   signal: true,
 };

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { fail, fakeRegistry } from '../support/fake-registry.js';
 import { addImage, addIndex } from '../support/registry-images.js';
+import { serveHere } from './serve-here.js';
 import { archive, objectsOf, startSession } from './session.js';
 
 const TINY = 'sha256:bd10de19d2be72bbea961669454ea85768c9c87bbb3203ae6d8c7aac24edccf8';
@@ -103,4 +104,46 @@ test('credentials of the home directory are used, and a denial says where they w
   await writeFile(join(folder, '.docker/config.json'), JSON.stringify({ auths: { [registry.host]: { auth } } }));
   t.regex(await done('pull', name), /1 image \(1 new\)/);
   t.notRegex(JSON.stringify(await run('log', '--json')), /hunter2/);
+});
+
+test('a pull beside a server prints the same: the client pulls with its credentials, the server loads', async (t) => {
+  const registry = await fakeRegistry(t);
+  const amd64 = await addImage(registry, 'shop/app:a', ['one']);
+  const arm64 = await addImage(registry, 'shop/app:b', ['two'], 'arm64');
+  addIndex(registry, 'shop/app:1', { amd64, arm64 });
+  const auth = Buffer.from('ann:hunter2').toString('base64');
+  registry.intercept = ({ headers }, response) => {
+    if (headers.authorization === `Basic ${auth}`) return false;
+    response.setHeader('www-authenticate', 'Basic realm="r"');
+    fail(response, 401, 'UNAUTHORIZED');
+    return true;
+  };
+  const [own, other] = [await startSession(t), await startSession(t)];
+  const name = `${registry.host}/shop/app:1`;
+  for (const { done, folder } of [own, other]) {
+    await mkdir(join(folder, '.docker'));
+    await writeFile(join(folder, '.docker/config.json'), JSON.stringify({ auths: { [registry.host]: { auth } } }));
+    await done('load', '--quiet', archive('skopeo-tiny-1.tar'));
+  }
+  const served = await serveHere(t, other.store);
+  const lines = [
+    ['pull', '--platform', 'linux/arm64', name],
+    ['pull', '--json', '--tag', 'short:1', name],
+    ['pull', '-q', name],
+    ['pull', '--no-overwrite', '--tag', 'tiny:1', '--platform', 'linux/arm64', name],
+    ['pull', `${registry.host}/shop/none:1`],
+    ['pull', '127.0.0.1:1/shop/app:1'],
+    ['pull', 'Shop'],
+  ];
+  for (const argv of lines) {
+    const { bytes, ...local } = await own.run(...argv);
+    t.true(bytes.length === local.stdout.length);
+    // A server is told that the format of its store is new, not its client.
+    const stderr = local.stderr.replace(/.*has format 4 from now on.*\n/, '');
+    t.like(await other.runIn({ isAnywhere: true }, ...argv), { ...local, stderr }, argv.join(' '));
+  }
+  t.is(served.ran(), lines.length, 'each ran in the server');
+  t.deepEqual(served.failures, []);
+  const events = objectsOf((await other.runIn({ isAnywhere: true }, 'log', '--json')).stdout);
+  t.true(events.some(({ via }) => via === 'pull'));
 });

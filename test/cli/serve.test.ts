@@ -13,10 +13,12 @@ import {
   MAX_REQUEST_HEADER_BYTES,
   MAX_REQUESTS_IN_FLIGHT,
   MAX_SETTINGS_FILE_BYTES,
+  MAX_UPLOAD_BYTES,
   MAX_URL_LENGTH,
   MIN_BODY_RATE,
   STALL_TIMEOUT_MS,
   STOP_TIMEOUT_MS,
+  UPLOAD_EXPIRY_MS,
 } from '../../src/limits.js';
 import { socketPathOf } from '../../src/server/service/socket.js';
 import { projectRoot } from '../support/fixtures.js';
@@ -175,6 +177,24 @@ test('--access says who may what; the log says why a request was refused', async
   t.regex((await session.run('serve', '--access', access, ...ANY_PORT)).stderr, /at most 65536 are allowed/);
 });
 
+test('limits of uploads are settings, and metrics show what uploads occupy', async (t) => {
+  const session = await startSession(t);
+  const { urls, stop } = await served(session, [...ANY_PORT, '--max-upload-bytes', '10', '--max-uploads', '1']);
+  const metricsText = async (): Promise<string> => (await fetch(`${urls[0]}/metrics`)).text();
+  const begin = async (): Promise<Response> => fetch(`${urls[0]}/v2/shop/app/blobs/uploads/`, { method: 'POST' });
+  const patch = async (body: string): Promise<Response> => {
+    const place = (await begin()).headers.get('location') ?? '';
+    return fetch(new URL(place, urls[0]), { method: 'PATCH', body });
+  };
+  const statuses = [(await patch('11 bytes...')).status, (await patch('10 bytes..')).status, (await begin()).status];
+  const text = await metricsText();
+  t.is((await stop()).code, 0);
+  t.deepEqual(statuses, [413, 202, 429], 'one is too large, and one is in progress');
+  t.regex(text, /^imagelog_uploads 1$/m);
+  t.regex(text, /^imagelog_staged_blobs 0$/m);
+  t.regex(text, /^imagelog_uploaded_bytes 10$/m);
+});
+
 test('the defaults of settings are the limits, and docs/SERVER.md has them', async (t) => {
   const session = await startSession(t);
   const rows = objectsOf(await session.done('env', '--serve', '--json'));
@@ -193,6 +213,8 @@ test('the defaults of settings are the limits, and docs/SERVER.md has them', asy
     'max-requests': String(MAX_REQUESTS_IN_FLIGHT),
     'max-header-bytes': String(MAX_REQUEST_HEADER_BYTES),
     'max-url-length': String(MAX_URL_LENGTH),
+    'max-upload-bytes': String(MAX_UPLOAD_BYTES),
+    'upload-expiry': `${UPLOAD_EXPIRY_MS / 3_600_000}h`,
   });
   const manual = await readFile(join(projectRoot, 'docs', 'SERVER.md'), 'utf8');
   for (const [name, value] of values) {

@@ -183,6 +183,7 @@ test('a whole server of the past has what there was, ends there, and takes nothi
   ] as const) {
     t.is((await get(path, method)).status, 405, path);
   }
+  t.like(await (await past.fetch(new Request('http://localhost/'))).json(), { head: first.seq });
   t.is(world.store.registry.pulls('docker.io/shop/app:prod').length, 0);
   await past.close();
 });

@@ -98,3 +98,27 @@ test('an image with a layer that was not pushed is served with its others', asyn
     t.is(await statusOf(other, blobPath(other.repository, digest)), 200);
   }
 });
+
+for (const first of ['with', 'without'] as const) {
+  test(`a layer that may be elsewhere is served where it came, if the first push was ${first} it`, async (t) => {
+    const { store, base } = await startRegistry(t);
+    const client = new RegistryClient(base);
+    t.teardown(() => client[Symbol.dispose]());
+    const [own, without]: Place[] = ['own/app', 'without/app'].map((repository) => ({ client, repository }));
+    if (own === undefined || without === undefined) return t.fail();
+    const [layer, plain] = [layerPart('gzip'), layerPart('gzip')];
+    const foreign = { ...layer, descriptor: { ...layer.descriptor, mediaType: MEDIA.foreignGzip } };
+    const config = configPart([foreign, plain], {});
+    const manifest = manifestOf(config, [foreign, plain]);
+    const pushes = [
+      () => pushImage(own, manifest, [foreign, plain, config]),
+      () => pushImage(without, manifest, [plain, config]),
+    ];
+    for (const push of first === 'with' ? pushes : pushes.toReversed()) await push();
+    // What is read of the past does not follow changes.
+    for (const at of ['', `at/${store.log.head.seq}/`]) {
+      t.is(await statusOf(own, blobPath(`${at}${own.repository}`, layer.descriptor.digest)), 200);
+      t.is(await statusOf(own, blobPath(`${at}${without.repository}`, layer.descriptor.digest)), 404);
+    }
+  });
+}

@@ -1,4 +1,5 @@
 import { type FileHandle, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { PassThrough, type Readable } from 'node:stream';
 import { loadCode, StoreError } from '../../errors.js';
 import { COMMAND_CHUNK_BYTES } from '../../limits.js';
@@ -25,6 +26,8 @@ export class OwnFiles {
   readonly #sources = new Map<number, OwnSource>();
   readonly #targets = new Map<number, { readonly bytes: PassThrough; readonly stop: AbortController }>();
 
+  readonly #pulls: { close(): void }[] = [];
+
   constructor(argv: readonly string[], io: CliIo, channel: FrameChannel) {
     this.#argv = argv;
     this.#io = io;
@@ -32,7 +35,9 @@ export class OwnFiles {
   }
 
   /** Does what the server asks for; resolves with the reply. @throws what the file's own code throws */
-  async perform({ action, path, limitBytes, stream }: Readonly<Record<string, unknown>>): Promise<object> {
+  async perform(request: Readonly<Record<string, unknown>>): Promise<object> {
+    const { action, path, limitBytes, stream } = request;
+    if (action === 'pull') return this.#pull(request);
     const name = String(path);
     if (action === 'write') {
       this.#mustBeNamed(name, WRITTEN);
@@ -97,10 +102,31 @@ export class OwnFiles {
   /** The command has ended. */
   end(): void {
     for (const source of this.#sources.values()) source.cancel();
+    for (const pull of this.#pulls) pull.close();
     for (const { stop, bytes } of this.#targets.values()) {
       stop.abort();
       bytes.destroy();
     }
+  }
+
+  /** Begins a pull as the command line says, whatever the server asks for: credentials go to its registry alone. */
+  async #pull({ name, platform, stream, ...asked }: Readonly<Record<string, unknown>>): Promise<object> {
+    const [wanted, platforms] = [String(name), Array.isArray(platform) ? platform.map(String) : undefined];
+    if (!this.#argv.includes('pull')) throw new StoreError('ACCESS_DENIED', 'the server asks for a pull');
+    this.#mustBeNamed(wanted);
+    const isTyped = (option: string): boolean => this.#argv.includes(option);
+    const { Pull } = await loadCode('of registries', import('../../registry-client/pull.js'));
+    const { reachOf, sessionOf } = await loadCode('of registries', import('../registry-access.js'));
+    const pull = await Pull.begin(wanted, {
+      ...sessionOf({ io: this.#io, signal: this.#io.signal }),
+      ...reachOf({ plainHttp: isTyped('--plain-http'), insecure: isTyped('--insecure') }),
+      platform: platforms,
+      referrers: asked['referrers'] === true,
+    });
+    this.#pulls.push(pull);
+    const { chunks, ...facts } = pull.content(tmpdir());
+    this.#sources.set(Number(stream), new OwnSource(this.#channel, Number(stream), chunks));
+    return facts;
   }
 
   async #write(path: string, stream: number): Promise<void> {

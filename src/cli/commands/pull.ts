@@ -1,5 +1,6 @@
 import { familiarReference } from '../../model/reference.js';
-import { Pull } from '../../registry-client/pull.js';
+import { StoreError } from '../../errors.js';
+import { loadPulled, Pull } from '../../registry-client/pull.js';
 import type { Grammar } from '../command.js';
 import type { CommandContext } from '../context.js';
 import { tellLoaded } from '../load-result.js';
@@ -42,18 +43,25 @@ export const pullGrammar: Grammar = () => ({
 });
 
 async function pull(context: CommandContext, name: string, flags: PullFlags): Promise<void> {
-  const { platform, tag, overwrite, referrers } = flags;
+  const { platform, tag, overwrite, referrers, plainHttp, insecure } = flags;
+  const { client } = context.io;
   // A name that is mistyped makes no store.
-  const begun = await Pull.begin(name, { ...sessionOf(context), ...reachOf(flags), platform, referrers });
+  const local =
+    client === undefined
+      ? await Pull.begin(name, { ...sessionOf(context), ...reachOf(flags), platform, referrers })
+      : undefined;
   try {
     await using store = await openFor(context, 'create');
+    const content =
+      local?.content(store.directory) ?? (await client?.pull(name, { platform, referrers, plainHttp, insecure }));
+    if (content === undefined) throw new StoreError('INTERNAL', 'nothing pulls');
     const progress = progressBar(context, `pull ${printable(name)}`);
     const { write, signal } = context;
-    const options = { ...write, platform, tag, overwrite, signal, onProgress: progress.update };
-    const result = await begun.into(store, options).finally(progress.end);
+    const options = { ...write, via: 'pull', platform, tag, overwrite, signal, onProgress: progress.update };
+    const result = await loadPulled(store, content, options).finally(progress.end);
     const title = familiarReference(result.reference);
     await tellLoaded(context, store, { name: title, what: result.digest, facts: {}, result });
   } finally {
-    begun.close();
+    local?.close();
   }
 }

@@ -4,6 +4,7 @@ import type { RunCommand } from '../../server/command/command-call.js';
 import { parseAddress } from '../../server/service/address.js';
 import type { AccessLogTarget, ServeOptions, Serving } from '../../server/service/serve-store.js';
 import { socketPathOf } from '../../server/service/socket.js';
+import type { OpenOptions } from '../../store/store.js';
 import { credentialFinder } from '../../registry-client/credentials.js';
 import { type Grammar, nonEmptyText } from '../command.js';
 import { withConfig } from '../config-file.js';
@@ -72,7 +73,9 @@ async function serve(context: CommandContext, flags: TypedValues, run: Parameter
   const { serveStore } = await loadCode('of the server', import('../../server/service/serve-store.js'));
   const { servedRunner } = await loadCode('that runs commands', import('../served/run-served.js'));
   const options = serveOptions(context, settings, { onNotice, runCommand: servedRunner(run) });
-  await using store = await openFor(context, context.at === undefined ? 'create' : 'read');
+  await using store = await openFor(context, context.at === undefined ? 'create' : 'read', {
+    uploads: uploadLimits(settings),
+  });
   const serving = await serveStore(store, options).catch((error: unknown) => {
     throw withOwnHint(error, OWN_HINTS);
   });
@@ -152,6 +155,17 @@ function serveOptions(
       maxConnectionsPerAddress: numberOf(settings, 'max-per-address'),
     },
     onNotice,
+  };
+}
+
+function uploadLimits(settings: Settings): OpenOptions['uploads'] {
+  return {
+    uploadBytes: numberOf(settings, 'max-upload-bytes'),
+    bytes: numberOf(settings, 'max-uploaded-bytes'),
+    bytesPerOwner: numberOf(settings, 'max-uploaded-bytes-per-user'),
+    uploads: numberOf(settings, 'max-uploads'),
+    uploadsPerOwner: numberOf(settings, 'max-uploads-per-user'),
+    expiryMs: durationOf(settings, 'upload-expiry'),
   };
 }
 

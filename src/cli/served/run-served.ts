@@ -4,12 +4,14 @@ import { type CommandCall, CommandStopped, type RunCommand } from '../../server/
 import { FrameError, fromClient, fromServer, objectOf } from '../../server/command/frames.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { WriteOptions } from '../../store/store.js';
-import type { CommandClient } from '../command-client.js';
+import type { PulledContent } from '../../registry-client/pull.js';
+import type { CommandClient, PullRequest } from '../command-client.js';
 import { CommandDeclined, Interruption, isInterruptionSignal } from '../exit-codes.js';
 import { noticeLine } from '../failure.js';
 import type { CliIo } from '../output.js';
 import { colorsFor } from '../render/text.js';
 import { clientFiles } from './client-files.js';
+import { clientPull } from './client-pull.js';
 import { type ClientInput, ClientLink, ClientOutput, STDIN_STREAM } from './client-link.js';
 import { type CommandStart, parseStart } from './command-start.js';
 
@@ -98,6 +100,7 @@ class ServedClient implements CommandClient {
   readonly #call: CommandCall;
   readonly #start: CommandStart;
   readonly #link: ClientLink;
+  readonly #signal: AbortSignal;
   #stderr: ClientOutput | undefined;
   #actor: { readonly typed: string | undefined; readonly variable: string | undefined } | undefined;
   #isDeclined = false;
@@ -114,6 +117,7 @@ class ServedClient implements CommandClient {
     this.#call = call;
     this.#start = start;
     this.#link = link;
+    this.#signal = signal;
   }
 
   get isDeclined(): boolean {
@@ -156,6 +160,10 @@ class ServedClient implements CommandClient {
     const { agent, traceparent, connection } = this.#call;
     const address = connection.address === '' ? undefined : connection.address;
     return { actor: own, via: 'command', address, agent, traceparent };
+  }
+
+  pull(name: string, asked: PullRequest): Promise<PulledContent> {
+    return clientPull(this.#link, name, asked, this.#signal);
   }
 
   openPager(): ClientOutput {

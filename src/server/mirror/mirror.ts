@@ -74,12 +74,7 @@ export class Mirror {
   async look(repository: string, reference: string, origin: WriteOptions): Promise<Sighting> {
     const rule = this.#ruleOf(repository);
     if (rule === undefined) return {};
-    const key = `${repository} ${reference}`;
-    const running = this.#looking.get(key);
-    if (running !== undefined) return running;
-    const looking = this.#look({ rule, repository, origin }, reference).finally(() => this.#looking.delete(key));
-    this.#looking.set(key, looking);
-    return looking;
+    return this.#shared(`${repository} ${reference}`, () => this.#look({ rule, repository, origin }, reference));
   }
 
   /** Returns a blob that is being copied into the store, read from upstream; undefined if it is not. */
@@ -96,6 +91,15 @@ export class Mirror {
       return { digest, size: link.target.size, read };
     }
     return undefined;
+  }
+
+  /** Readers at the same time share one look. */
+  #shared(key: string, look: () => Promise<Sighting>): Promise<Sighting> {
+    const running = this.#looking.get(key);
+    if (running !== undefined) return running;
+    const looking = look().finally(() => this.#looking.delete(key));
+    this.#looking.set(key, looking);
+    return looking;
   }
 
   async #look(place: Place, reference: string): Promise<Sighting> {
@@ -137,14 +141,18 @@ export class Mirror {
     if (this.#parts.registry.manifest(place.repository, found) === undefined) {
       const origin = { ...place.origin, reason: `refused: ${moved}` };
       // Its reader gets what was there before: the copy is for who looks into it.
-      this.#copy({ ...place, origin }, found, undefined).catch((error: unknown) => this.#parts.onNotice(textOf(error)));
+      const copying = this.#shared(`${place.repository} ${found}`, () =>
+        this.#copy({ ...place, origin }, found, undefined),
+      );
+      copying.catch((error: unknown) => this.#parts.onNotice(textOf(error)));
     }
     return { warning: `${moved}; the tag stays` };
   }
 
   async #copy(place: Place, digest: Digest, tag: string | undefined): Promise<Sighting> {
     const { repository, rule } = place;
-    const key = `${repository}@${digest}`;
+    // A second tag of the same manifest is a push of its own.
+    const key = `${repository}@${digest} ${tag ?? ''}`;
     let arriving = this.#arriving.get(key);
     if (arriving === undefined) {
       let manifest: RegistryManifest;
@@ -171,11 +179,12 @@ export class Mirror {
     if (end === 'kept') return {};
     if (end === 'late') {
       void outcome.then((late) => {
-        if (late !== 'kept') this.#parts.onNotice(`cannot copy ${familiarReference(key)}: ${textOf(late.error)}`);
+        if (late !== 'kept')
+          this.#parts.onNotice(`cannot copy ${familiarReference(`${repository}@${digest}`)}: ${textOf(late.error)}`);
       });
       return { document: arriving.document };
     }
-    throw upstreamFailed(`cannot copy ${familiarReference(key)}`, end.error);
+    throw upstreamFailed(`cannot copy ${familiarReference(`${repository}@${digest}`)}`, end.error);
   }
 
   /** Stages what the manifest names, and pushes it: one transaction. */
@@ -231,7 +240,11 @@ export class Mirror {
    */
   async #isSameUpstream(
     rule: CompiledRule,
-    { repository, client, digest }: { readonly repository: string; readonly client: RegistryClient; readonly digest: Digest },
+    {
+      repository,
+      client,
+      digest,
+    }: { readonly repository: string; readonly client: RegistryClient; readonly digest: Digest },
   ): Promise<boolean> {
     const { host } = rule.upstreamOf(repository);
     const isFromHost = (other: string): boolean => this.#ruleOf(other)?.upstreamOf(other).host === host;

@@ -22,12 +22,18 @@ const answers: Partial<Readonly<Record<ErrorCode, readonly [status: number, code
   STORE_READ_ONLY: [405, 'UNSUPPORTED'],
 };
 
+function answerOf({ code, data }: StoreError): readonly [status: number, code: HttpCode] | undefined {
+  // No later try has room for a blob that is too large.
+  if (code === 'UPLOAD_LIMIT_EXCEEDED' && data['limit'] === 'uploadBytes') return [413, 'SIZE_INVALID'];
+  return answers[code];
+}
+
 /** Seconds after which a client that was refused for a limit may try again. */
 const RETRY_AFTER_SECONDS = 60;
 
 /** Returns an error of the store as the registry answers it; others as they are. */
 export function asRegistryFailure(error: unknown): unknown {
-  const [status, code] = (error instanceof StoreError ? answers[error.code] : undefined) ?? [];
+  const [status, code] = (error instanceof StoreError ? answerOf(error) : undefined) ?? [];
   if (!(error instanceof StoreError) || status === undefined || code === undefined) return error;
   const detail = Object.keys(error.data).length === 0 ? undefined : error.data;
   const headers: Record<string, string> = status === 429 ? { 'retry-after': String(RETRY_AFTER_SECONDS) } : {};

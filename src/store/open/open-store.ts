@@ -53,7 +53,7 @@ import { requiredOs } from '../docker-backend.js';
 import { isHalfRebuilt, logFolders, removeLogCopies } from '../files/log-folders.js';
 import { openDatabase } from './open-database.js';
 import { openDatabaseReadOnly } from './read-only-database.js';
-import { Uploads } from '../registry/local-uploads.js';
+import { checkedLimits, Uploads } from '../registry/local-uploads.js';
 import {
   newSidecar,
   readSidecar,
@@ -106,6 +106,7 @@ function checkOpenOptions(directory: string, options: OpenOptions): CheckedOptio
   if (!Number.isSafeInteger(snapshotEvery) || snapshotEvery < 0) {
     throw new TypeError('snapshotEvery must be a whole number, 0 or more');
   }
+  checkedLimits(options.uploads ?? {});
   if (onNotice !== undefined) mustBeFunction('onNotice', onNotice);
   if (onProgress !== undefined) mustBeFunction('onProgress', onProgress);
   mustBeSignal('signal', signal);
@@ -331,16 +332,19 @@ async function openParts(opening: {
   const { seq } = log.head;
   const snapshotter = new Snapshotter({ log, snapshots, viewSet, seq, every: options.snapshotEvery, onNotice });
   const blobs = new BlobStore(join(directory, 'blobs'));
-  const uploads = new Uploads({
-    directory,
-    blobs,
-    readOnly: options.readOnly ?? false,
-    now: () => readClock(options.now ?? Date.now),
-    onNotice,
-    blobSize: (digest) => viewSet.views.blobs.byDigest.get(digest)?.size,
-    content: (digest) => log.content(digest),
-    erasedAt: (digest) => viewSet.views.erasures.get(digest)?.time,
-  });
+  const uploads = new Uploads(
+    {
+      directory,
+      blobs,
+      readOnly: options.readOnly ?? false,
+      now: () => readClock(options.now ?? Date.now),
+      onNotice,
+      blobSize: (digest) => viewSet.views.blobs.byDigest.get(digest)?.size,
+      content: (digest) => log.content(digest),
+      erasedAt: (digest) => viewSet.views.erasures.get(digest)?.time,
+    },
+    options.uploads,
+  );
   if (options.readOnly !== true) {
     await removeTemporaryFiles(directory);
     // A write-ahead log that was being put back.

@@ -1,5 +1,5 @@
 import type { ArchiveContents } from '../../archive/archive-files.js';
-import { isIndexType } from '../../archive/documents.js';
+import { isForeignType, isIndexType } from '../../archive/documents.js';
 import { readPushed } from '../../archive/read-pushed.js';
 import { isStoreError, StoreError } from '../../errors.js';
 import { type Digest, isDigest } from '../../model/digest.js';
@@ -99,9 +99,10 @@ async function loadOnce(pushed: PushedManifest, files: PushedFiles, { origin, pl
 /** Reads what was pushed: as an image if it is one whose layers are here, else as it came. */
 async function readContents(
   files: PushedFiles,
-  { descriptor, name, isArtifact }: PushedManifest,
+  pushed: PushedManifest,
   { context }: PushPlace,
 ): Promise<ArchiveContents> {
+  const { descriptor, name, isArtifact } = pushed;
   const { digest, mediaType } = descriptor;
   const isKnown = (other: Digest): boolean => context.views.artifacts.byDigest.has(other);
   const options = {
@@ -112,7 +113,12 @@ async function readContents(
   if (isArtifact) return readPushed(files, context.blobs, asItCame);
   const elsewhere = files.foreignElsewhere();
   try {
-    if (elsewhere === undefined) return await readPushed(files, context.blobs, { ...options, isArtifact: isKnown });
+    // Another repository may have it without the layers that are here.
+    const isOther = (other: Digest): boolean => other !== digest && isKnown(other);
+    const isArtifactHere = pushed.blobs.some(({ mediaType: type }) => isForeignType(type)) ? isOther : isKnown;
+    if (elsewhere === undefined) {
+      return await readPushed(files, context.blobs, { ...options, isArtifact: isArtifactHere });
+    }
     throw new StoreError('LAYER_MISSING', `its layer ${elsewhere} was not pushed`);
   } catch (error) {
     if (isIndexType(mediaType) || !NO_IMAGE.some((code) => isStoreError(error, code))) throw error;

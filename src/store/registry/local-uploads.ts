@@ -2,11 +2,17 @@ import { randomUUID } from 'node:crypto';
 import { StoreError } from '../../errors.js';
 import type { ContentName, Digest } from '../../model/digest.js';
 import type { OptionNames } from '../../model/option-names.js';
-import { mustBeOptions } from '../argument-types.js';
+import { mustBeCount, mustBeOptions } from '../argument-types.js';
 import { IncomingUpload, type UploadHome, uploadNotFound } from './incoming-upload.js';
 import { StagedBlobs, type StoreBytes } from './staged-blobs.js';
 import { type FoundUpload, UploadFolder } from './upload-folder.js';
-import { defaultUploadLimits, type UploadLimits, UploadQuota } from './upload-quota.js';
+import {
+  defaultUploadLimits,
+  type UploadCounts,
+  type UploadLimits,
+  type UploadOptions,
+  UploadQuota,
+} from './upload-quota.js';
 import type { StagedUpload, Upload, UploadArea } from '../registry-store.js';
 
 const limitNames: OptionNames<UploadLimits> = {
@@ -21,6 +27,17 @@ const limitNames: OptionNames<UploadLimits> = {
   expiryMs: true,
   idleMeters: true,
 };
+
+/** Returns all limits. @throws {TypeError} naming one that is unknown @throws {RangeError} no whole number */
+export function checkedLimits(limits: UploadOptions): UploadLimits {
+  mustBeOptions(limits, limitNames);
+  const checked: Record<keyof UploadLimits, number> = { ...defaultUploadLimits };
+  for (const name of Object.keys(checked) as (keyof UploadLimits)[]) {
+    checked[name] = limits[name] ?? checked[name];
+    mustBeCount(`uploads.${name}`, checked[name]);
+  }
+  return checked;
+}
 
 /** What uploads need of their store. */
 interface UploadContext extends StoreBytes {
@@ -46,12 +63,11 @@ export class Uploads implements UploadArea {
   #opening: Promise<void> | undefined;
   #hasEnded = false;
 
-  /** @throws {TypeError} naming a limit that is unknown */
-  constructor(context: UploadContext, limits: Partial<UploadLimits> = {}) {
-    mustBeOptions(limits, limitNames);
+  /** @throws as `checkedLimits` */
+  constructor(context: UploadContext, limits: UploadOptions = {}) {
     this.#context = context;
     this.#folder = new UploadFolder(context.directory);
-    this.#quota = new UploadQuota({ ...defaultUploadLimits, ...limits });
+    this.#quota = new UploadQuota(checkedLimits(limits));
     const { now } = context;
     this.#blobs = new StagedBlobs({ folder: this.#folder, quota: this.#quota, source: context, now });
     this.#home = {
@@ -95,6 +111,10 @@ export class Uploads implements UploadArea {
     });
     await this.#blobs.forget(erased.map(({ digest }) => digest));
     if (uploads.length + blobs.length > 0) await this.sweep();
+  }
+
+  get used(): Readonly<UploadCounts> {
+    return this.#quota.used;
   }
 
   async start(repository: string, owner: string): Promise<Upload> {

@@ -18,7 +18,8 @@ export interface Members {
 
 /** What members need of the store. */
 export interface MemberSource {
-  linksOf(document: Document): Links;
+  /** `isImage`: it was pushed with all of its layers, also those that may be elsewhere. */
+  linksOf(document: Document, isImage: boolean): Links;
   /** Bytes of a manifest that the store had at `seq`; undefined if it has it no more, or got it later. */
   contentOf(digest: Digest, seq: number): Uint8Array | undefined;
 }
@@ -26,6 +27,7 @@ export interface MemberSource {
 /** A reference of the repository. */
 export interface Root {
   readonly document: Document;
+  readonly isImage: boolean;
   /** Digest that it ends with. */
   readonly name: ContentName | undefined;
   /** Seq of the event that set it. */
@@ -33,7 +35,8 @@ export interface Root {
 }
 
 interface Member {
-  readonly links: Links;
+  links: Links;
+  isImage: boolean;
   /** References and indexes that lead to it. */
   count: number;
   /** Which of the manifests that it names the repository has by it. */
@@ -72,7 +75,7 @@ export class RepositoryMembers implements Members {
     if (root !== undefined) {
       this.#roots.set(reference, root);
       this.#name(root, (name, descriptor) => this.#manifests.add(name, descriptor));
-      this.#add(root.document, root.seq);
+      this.#add(root);
     } else {
       this.#roots.delete(reference);
     }
@@ -87,11 +90,13 @@ export class RepositoryMembers implements Members {
     if (name !== undefined) apply(name, descriptor);
   }
 
-  #add(document: Document, seq: number): void {
+  #add({ document, isImage, seq }: Omit<Root, 'name'>): void {
     const { descriptor } = document;
     const known = this.#members.get(descriptor.digest);
-    const member = known ?? { links: this.#source.linksOf(document), count: 0, attached: new Set() };
+    const links = known?.links ?? this.#source.linksOf(document, isImage);
+    const member = known ?? { links, isImage, count: 0, attached: new Set() };
     member.count += 1;
+    if (isImage && !member.isImage) this.#becomeImage(member, document);
     if (known === undefined) {
       this.#members.set(descriptor.digest, member);
       this.#manifests.add(descriptor.digest, descriptor);
@@ -104,8 +109,18 @@ export class RepositoryMembers implements Members {
       if (known !== undefined) this.#isStale = true;
       member.attached.add(link);
       this.#manifests.add(link.name, link.target);
-      this.#add({ descriptor: link.target, bytes: content }, seq);
+      this.#add({ document: { descriptor: link.target, bytes: content }, isImage: false, seq });
     }
+  }
+
+  /** It was there without the layers that may be elsewhere, and was pushed again with them. */
+  #becomeImage(member: Member, document: Document): void {
+    const before = member.links;
+    member.links = this.#source.linksOf(document, true);
+    member.isImage = true;
+    this.#isStale = true;
+    for (const { name, target } of member.links.blobs) this.#blobs.add(name, target);
+    for (const { name } of before.blobs) this.#blobs.remove(name);
   }
 
   #remove(digest: Digest): void {

@@ -111,7 +111,8 @@ export class Repositories {
     const { views, contentOf } = this.#source;
     const members = new RepositoryMembers({
       contentOf,
-      linksOf: ({ descriptor, bytes }) => linksOf(bytes, views.artifacts.byDigest.get(descriptor.digest)),
+      linksOf: ({ descriptor, bytes }, isImage) =>
+        linksOf(bytes, isImage ? undefined : views.artifacts.byDigest.get(descriptor.digest)),
     });
     for (const reference of this.#references.get(repository) ?? []) members.set(reference, this.#rootOf(reference));
     return members;
@@ -122,6 +123,8 @@ export class Repositories {
     const { views, documentOf } = this.#source;
     const entry = views.references.byName.get(reference);
     const document = entry && documentOf(entry);
-    return document && { document, name: splitReference(reference).digest, seq: entry.seq };
+    if (document === undefined) return undefined;
+    const isImage = entry?.image !== undefined && entry.platforms === undefined;
+    return { document, isImage, name: splitReference(reference).digest, seq: entry?.seq ?? 0 };
   }
 }

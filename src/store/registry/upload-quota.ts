@@ -12,19 +12,28 @@ import {
   UPLOAD_EXPIRY_MS,
 } from '../../limits.js';
 
-/** Limits of uploads; defaults in limits.ts, where each is explained. */
+/** Limits of uploads; defaults in limits.ts. */
 export interface UploadLimits {
+  /** Bytes of one upload. */
   readonly uploadBytes: number;
+  /** Uploads in progress. */
   readonly uploads: number;
   readonly uploadsPerOwner: number;
+  /** Bytes of uploads in progress and of staged blobs. */
   readonly bytes: number;
   readonly bytesPerOwner: number;
+  /** Staged blobs, counted in each repository. */
   readonly blobs: number;
   readonly blobsPerOwner: number;
   readonly repositoriesPerBlob: number;
+  /** Milliseconds after the last use of an upload or a staged blob. */
   readonly expiryMs: number;
+  /** Uploads between two requests whose digests are kept in memory. */
   readonly idleMeters: number;
 }
+
+/** Limits of uploads to change; those that are undefined keep their defaults. */
+export type UploadOptions = { readonly [Name in keyof UploadLimits]?: number | undefined };
 
 export const defaultUploadLimits: UploadLimits = {
   uploadBytes: MAX_UPLOAD_BYTES,
@@ -42,7 +51,8 @@ export const defaultUploadLimits: UploadLimits = {
 /** What is counted: uploads in progress, staged blobs by repository, and the bytes of both. */
 type Counted = 'uploads' | 'blobs' | 'bytes';
 
-type Counts = Record<Counted, number>;
+/** What uploads occupy. */
+export type UploadCounts = Record<Counted, number>;
 
 const nouns: Readonly<Record<Counted, string>> = {
   uploads: 'uploads in progress',
@@ -53,11 +63,16 @@ const nouns: Readonly<Record<Counted, string>> = {
 /** Counts what owners occupy, and refuses what is beyond a limit. */
 export class UploadQuota {
   readonly limits: UploadLimits;
-  readonly #all: Counts = { uploads: 0, blobs: 0, bytes: 0 };
-  readonly #owners = new Map<string, Counts>();
+  readonly #all: UploadCounts = { uploads: 0, blobs: 0, bytes: 0 };
+  readonly #owners = new Map<string, UploadCounts>();
 
   constructor(limits: UploadLimits) {
     this.limits = limits;
+  }
+
+  /** What all owners occupy now. */
+  get used(): Readonly<UploadCounts> {
+    return { ...this.#all };
   }
 
   /** @throws {StoreError} UPLOAD_LIMIT_EXCEEDED, and nothing is taken */

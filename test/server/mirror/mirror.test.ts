@@ -120,6 +120,15 @@ test('readers at once make one copy', async (t) => {
   t.is(transactions.size, 1);
 });
 
+test('two tags of one manifest, asked for at once, are both here', async (t) => {
+  const mirror = await mirrored(t);
+  const image = await addImage(mirror.upstream, 'up/app:1', ['one']);
+  await addImage(mirror.upstream, 'up/app:latest', ['one']);
+  const found = await Promise.all(['1', 'latest', image.manifest.digest].map((each) => pull(mirror, 'up/app', each)));
+  t.deepEqual(new Set(found), new Set([image.manifest.digest]));
+  t.deepEqual(mirror.store.registry.tags('docker.io/up/app'), ['1', 'latest']);
+});
+
 test('watched references are looked up by themselves', async (t) => {
   const upstream = await fakeRegistry(t);
   const image = await addImage(upstream, 'up/app:1', ['one']);
