@@ -17,7 +17,8 @@ export async function clientPull(
   try {
     const facts = await link.request('pull', { name, ...asked, stream });
     const { reference, digest, notices, leftOut } = facts;
-    if (typeof reference !== 'string' || typeof digest !== 'string' || !isDigest(digest)) throw new FrameError('a pull has no reference or digest');
+    if (typeof reference !== 'string' || typeof digest !== 'string' || !isDigest(digest))
+      throw new FrameError('a pull has no reference or digest');
     const others = Object.entries(Object(leftOut) as Record<string, unknown>);
     return {
       reference,
