@@ -28,7 +28,7 @@ export interface PullResult extends LoadResult {
   readonly digest: Digest;
 }
 
-/** What a registry has of an image, as an archive, and what is to be said of it. */
+/** What a registry has of an image, as an archive, and what its reader should know. */
 export interface PulledContent {
   /** Canonical name. */
   readonly reference: string;

@@ -109,7 +109,7 @@ export class OwnFiles {
     }
   }
 
-  /** Begins a pull as the command line says, whatever the server asks for: credentials go to its registry alone. */
+  /** Begins a pull as the command line says, regardless of what the server asks for: credentials go to its registry alone. */
   async #pull({ name, platform, stream, ...asked }: Readonly<Record<string, unknown>>): Promise<object> {
     const [wanted, platforms] = [String(name), Array.isArray(platform) ? platform.map(String) : undefined];
     if (!this.#argv.includes('pull')) throw new StoreError('ACCESS_DENIED', 'the server asks for a pull');

@@ -346,10 +346,7 @@ async function openParts(opening: {
     options.uploads,
   );
   if (options.readOnly !== true) {
-    await removeTemporaryFiles(directory);
-    // A write-ahead log that was being put back.
-    await removeTemporaryFiles(join(directory, 'log'));
-    await removeLogCopies(directory);
+    await removeUnfinished(directory);
     await snapshots.tidy();
     await blobs.makeDirectories();
     // Remove a crash's leftovers: staged files, and blobs whose event never became durable or whose
@@ -384,6 +381,14 @@ async function openParts(opening: {
     onClosed,
   });
   return new LocalEventStore(context, uploads);
+}
+
+/** Removes what a crash left of files that were being written. */
+async function removeUnfinished(directory: string): Promise<void> {
+  await removeTemporaryFiles(directory);
+  // A write-ahead log that was being put back.
+  await removeTemporaryFiles(join(directory, 'log'));
+  await removeLogCopies(directory);
 }
 
 // An image whose layers the other store lacks stays, because the log has it; it holds nothing.
