@@ -155,6 +155,11 @@ export class StoreError extends Error {
   }
 }
 
+/** Returns what a message says of something that was thrown. */
+export function thrownText(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
 /** Whether `error` is a StoreError, of this code if given. */
 export function isStoreError(error: unknown, code?: ErrorCode): error is StoreError {
   return error instanceof StoreError && (code === undefined || error.code === code);

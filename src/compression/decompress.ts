@@ -1,6 +1,6 @@
 import { Duplex, type Writable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { loadCode, StoreError } from '../errors.js';
+import { loadCode, StoreError, thrownText } from '../errors.js';
 import { COMPRESSION_RATIO_FREE_BYTES, MAX_COMPRESSION_RATIO, MAX_LAYER_BYTES } from '../limits.js';
 import { GzipStream } from './gzip-stream.js';
 import { type OnTrailing, PIECE_BYTES } from './nested-stream.js';
@@ -251,7 +251,7 @@ export async function* decompress(
 /** Wraps a decoder error in a StoreError; returns an existing StoreError as is. */
 export function compressionError(compression: Compression, error: unknown): StoreError {
   if (error instanceof StoreError) return error;
-  const found = error instanceof Error ? error.message : String(error);
+  const found = thrownText(error);
   return new StoreError(
     'COMPRESSION_INVALID',
     `cannot decompress: expected intact ${compression} data, found: ${found}`,

@@ -1,5 +1,5 @@
 import { type OptionNames, refuseUnknown } from '../model/option-names.js';
-import { loadCode, StoreError } from '../errors.js';
+import { loadCode, StoreError, thrownText } from '../errors.js';
 import { equalBytes } from '../model/bytes.js';
 import { HASH_BYTES } from '../model/digest.js';
 import {
@@ -181,7 +181,7 @@ function checkpointIn(text: string): ParsedCheckpoint {
   try {
     return parseCheckpoint(text);
   } catch (cause) {
-    throw noProof(cause instanceof Error ? cause.message : String(cause), cause);
+    throw noProof(thrownText(cause), cause);
   }
 }
 

@@ -2,7 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { aborted, StoreError } from '../errors.js';
+import { aborted, StoreError, thrownText } from '../errors.js';
 import { MAX_REGISTRY_ANSWER_BYTES } from '../limits.js';
 import { TransientFailure } from './retry.js';
 import type { TlsFiles } from './tls-files.js';
@@ -139,7 +139,7 @@ export function wireFailure(error: unknown, url: URL, signal: AbortSignal | unde
   if (signal?.aborted === true) return aborted(signal);
   if (error instanceof StoreError || error instanceof TransientFailure) return error;
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const found = error instanceof Error ? error.message : String(error);
+  const found = thrownText(error);
   const message = `cannot reach ${url.host}: ${found || code}`;
   if (TRANSIENT.has(code) || found === 'aborted') {
     return new TransientFailure(`the connection to ${url.host} broke (${found || code})`, { cause: error });

@@ -2,7 +2,7 @@ import { givenEvent } from './follow/given-event.js';
 import type { OptionNames } from '../model/option-names.js';
 import { BehaviorSubject, type Observable, type Subscription } from 'rxjs';
 import type { StoredEvent } from '../model/events.js';
-import { StoreError, throwIfAborted } from '../errors.js';
+import { StoreError, throwIfAborted, thrownText } from '../errors.js';
 import { MAX_PROJECTION_NAME_LENGTH } from '../limits.js';
 import { mustBeFunction, mustBeObject, mustBeOptions, mustBeSignal, mustBeString } from './argument-types.js';
 import type { Page } from '../../projections/projection.js';
@@ -199,7 +199,7 @@ function projectionFailed(
   cause: unknown,
 ): StoreError {
   const where = seq === 0 ? 'before the first event' : `at event ${seq}`;
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = thrownText(cause);
   return new StoreError('PROJECTION_FAILED', `the projection ${name} failed ${where}: ${why}`, {
     cause,
     data: { name, version, seq },
@@ -294,7 +294,7 @@ class KeptStates {
   }
 
   #say(what: string, error: unknown): void {
-    this.#context.onNotice(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    this.#context.onNotice(`${what}: ${thrownText(error)}`);
   }
 }
 

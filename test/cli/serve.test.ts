@@ -20,7 +20,7 @@ import {
   STOP_TIMEOUT_MS,
   UPLOAD_EXPIRY_MS,
 } from '../../src/limits.js';
-import { socketPathOf } from '../../src/server/service/socket.js';
+import { socketPathOf } from '../../src/server/service/socket-path.js';
 import { projectRoot } from '../support/fixtures.js';
 import { get, rawClient } from '../server/service/raw-client.js';
 import { archive, objectsOf, type Ran, type Session, startSession, type Surroundings } from './session.js';

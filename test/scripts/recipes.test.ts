@@ -162,7 +162,11 @@ test('a receiver of webhooks takes signed events in order, one that failed again
   while (taken.length < 2) await delay(2);
   await server.close();
   t.deepEqual(taken, ['release 1.0', 'hotfix']);
-  const headers = { 'webhook-id': 'x', 'webhook-timestamp': String(Date.now() / 1_000), 'webhook-signature': 'v1,AAAA' };
+  const headers = {
+    'webhook-id': 'x',
+    'webhook-timestamp': String(Date.now() / 1_000),
+    'webhook-signature': 'v1,AAAA',
+  };
   t.is((await fetch(url, { method: 'POST', headers, body: '{}' })).status, 401);
   t.is((await fetch(url, { method: 'POST', body: '{}' })).status, 401);
   t.is(taken.length, 2);

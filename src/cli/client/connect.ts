@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect as connectSocket, isIP, type Socket } from 'node:net';
-import { isStoreError, StoreError } from '../../errors.js';
+import { isStoreError, StoreError, thrownText } from '../../errors.js';
 import { MAX_SERVER_ANSWER_BYTES, MAX_SOCKET_PATH_BYTES, SERVER_CONNECT_MS } from '../../limits.js';
 import type { ConnectablePath } from '../../server/service/socket.js';
 import { COMMAND_PATH, COMMAND_PROTOCOL } from '../../server/command/frames.js';
@@ -189,6 +189,6 @@ async function messageOf({ head, rest, socket }: Answer & { readonly socket: Soc
 }
 
 function unavailable(target: Target, cause: unknown): StoreError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = thrownText(cause);
   return new StoreError('SERVER_UNAVAILABLE', `cannot reach ${nameOf(target)}: ${why}`, { cause });
 }

@@ -1,16 +1,13 @@
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
 import type { Action } from '../../server/access/access.js';
+import { socketPathOf } from '../../server/service/socket-path.js';
 import { commands } from '../commands.js';
 import type { CliIo } from '../output.js';
 import { nonEmpty } from '../settings.js';
 import { storeDirectory } from '../store-directory.js';
 
 /* Which server runs a command line, if any: decided before the code that parses and runs it is loaded. */
-
-/** The socket of a server, in the directory of its store. */
-const SOCKET_FILE = 'serve.sock';
 
 /** A server that may run the command. */
 export interface Target {
@@ -75,7 +72,7 @@ export function targetOf(argv: readonly string[], env: CliIo['env']): Target | u
   const asked = { may, store, host, wait };
   const named = host ?? (store === undefined ? nonEmpty(env['IMAGELOG_HOST']) : undefined);
   if (named !== undefined) return { ...asked, at: parseHost(named), isFound: false };
-  const path = join(storeDirectory(store, env), SOCKET_FILE);
+  const path = socketPathOf(storeDirectory(store, env));
   if (!isSocket(path)) return undefined;
   return { ...asked, at: { kind: 'unix', path }, isFound: true };
 }

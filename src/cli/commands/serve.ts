@@ -3,7 +3,7 @@ import { loadCode } from '../../errors.js';
 import type { RunCommand } from '../../server/command/command-call.js';
 import { parseAddress } from '../../server/service/address.js';
 import type { AccessLogTarget, ServeOptions, Serving } from '../../server/service/serve-store.js';
-import { socketPathOf } from '../../server/service/socket.js';
+import { socketPathOf } from '../../server/service/socket-path.js';
 import type { OpenOptions } from '../../store/store.js';
 import { credentialFinder } from '../../registry-client/credentials.js';
 import { type Grammar, nonEmptyText } from '../command.js';

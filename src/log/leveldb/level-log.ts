@@ -42,7 +42,7 @@ import {
 } from '../subject-index.js';
 import { referenceSeqs, scannedReferenceSeqs } from '../reference-rows.js';
 import { type ComputedHashes, openTree, putTreeRows, readTileRows, renewRows } from '../tree-rows.js';
-import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
+import { isStoreError, StoreError, throwIfAborted, thrownText } from '../../errors.js';
 import type { StoredEvent } from '../../model/events.js';
 import type { Subject } from '../../model/subjects.js';
 import { openContentRows, rowsOfKind, StoredRows } from '../stored-rows.js';
@@ -342,7 +342,7 @@ export class LevelLog implements Log {
       });
     } catch (cause) {
       // The marks stay. LevelDB refuses writes after a failed compaction.
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = thrownText(cause);
       this.#options.onNotice?.(`removed content may be on the disk until the log is opened again: ${why}`);
       if (isStoreError(cause, 'DISK_FULL')) return;
       await this.#database.close();

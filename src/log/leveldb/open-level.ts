@@ -1,5 +1,5 @@
 import type { Level } from 'level';
-import { isStoreError, loadCode, StoreError } from '../../errors.js';
+import { isStoreError, loadCode, StoreError, thrownText } from '../../errors.js';
 import type { Database } from '../log.js';
 
 /**
@@ -9,7 +9,7 @@ import type { Database } from '../log.js';
 export function readFailure(cause: unknown, isClosed: boolean): StoreError {
   if (cause instanceof StoreError) return cause;
   if (isClosed) return new StoreError('STORE_CLOSED', 'cannot read the log: it is closed', { cause });
-  const text = cause instanceof Error ? cause.message : String(cause);
+  const text = thrownText(cause);
   const code =
     cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_CORRUPTION' ? 'LOG_CORRUPT' : 'LOG_FAILED';
   return new StoreError(code, `cannot read the log: ${text}`, { cause });
@@ -75,7 +75,7 @@ export async function repairLevel(location: string): Promise<void> {
 export function openFailure(location: string, cause: unknown): StoreError {
   const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
   const code = inner instanceof Error && 'code' in inner ? String(inner.code) : '';
-  const text = inner instanceof Error ? inner.message : String(inner);
+  const text = thrownText(inner);
   const options = { cause, data: { location } };
   if (code === 'LEVEL_LOCKED') {
     return new StoreError('STORE_LOCKED', `cannot open the log ${location}: it is open already`, options);

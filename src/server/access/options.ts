@@ -1,4 +1,4 @@
-import { StoreError } from '../../errors.js';
+import { StoreError, thrownText } from '../../errors.js';
 import { type OptionNames, refuseUnknown } from '../../model/option-names.js';
 import type { Action } from './access.js';
 
@@ -187,7 +187,7 @@ function names<Options>(where: string, value: Options, known: OptionNames<Option
   try {
     refuseUnknown(value, known, `name in ${where}`);
   } catch (cause) {
-    throw new StoreError('ACCESS_INVALID', cause instanceof Error ? cause.message : String(cause), { cause });
+    throw new StoreError('ACCESS_INVALID', thrownText(cause), { cause });
   }
 }
 

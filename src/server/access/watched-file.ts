@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import { StoreError } from '../../errors.js';
+import { StoreError, thrownText } from '../../errors.js';
 import { ACCESS_FILE_CHECK_MS, MAX_ACCESS_FILE_BYTES } from '../../limits.js';
 
 /** How a file is read, and to whom a failed reload is reported. */
@@ -56,7 +56,7 @@ export class WatchedFile<Value> {
       this.#value = parse(read.bytes);
     } catch (error) {
       if (version === this.#version) return;
-      const why = error instanceof Error ? error.message : String(error);
+      const why = thrownText(error);
       onNotice(`${path} changed but is not used, what it had before still is: ${why}`);
     }
     this.#version = version;

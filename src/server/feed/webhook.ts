@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isStoreError } from '../../errors.js';
+import { isStoreError, thrownText } from '../../errors.js';
 import { MAX_DEAD_LETTERS } from '../../limits.js';
 import type { StoredEvent } from '../../model/events.js';
 import type { Consumer } from '../../store/consumers/consumer.js';
@@ -111,7 +111,7 @@ export class Webhook {
         this.#state = 'waiting';
       }
     } catch (error) {
-      if (!this.#closing.signal.aborted) this.#stop(error instanceof Error ? error.message : String(error));
+      if (!this.#closing.signal.aborted) this.#stop(thrownText(error));
     }
   }
 
@@ -214,7 +214,7 @@ export class Webhook {
       if (error === undefined) return { kind: 'done' };
       return { kind: 'failed', error, waitMs: retryAfterMs(answer.headers['retry-after'], Date.now()) };
     } catch (error) {
-      return { kind: 'failed', error: error instanceof Error ? error.message : String(error), waitMs: 0 };
+      return { kind: 'failed', error: thrownText(error), waitMs: 0 };
     }
   }
 
@@ -229,7 +229,7 @@ export class Webhook {
         if (isStoreError(error, 'STORE_CLOSED') || isStoreError(error, 'CONSUMER_CLOSED')) return false;
         // As on a full disk: the target has the event, and gets it no second time from this process.
         this.#attempts += 1;
-        this.#lastError = error instanceof Error ? error.message : String(error);
+        this.#lastError = thrownText(error);
         this.#shared.onFailure(error);
         if (!(await this.#backOff(this.#target.baseMs))) return false;
       }

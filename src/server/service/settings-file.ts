@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { StoreError } from '../../errors.js';
+import { StoreError, thrownText } from '../../errors.js';
 import { MAX_SETTINGS_FILE_BYTES } from '../../limits.js';
 import { systemCode } from '../../store/files/files.js';
 
@@ -22,7 +22,7 @@ export async function readSettings<Options, Checked>(
   try {
     options = JSON.parse(bytes.toString());
   } catch (error) {
-    throw invalid(path, `is not JSON: ${error instanceof Error ? error.message : String(error)}`, error);
+    throw invalid(path, `is not JSON: ${thrownText(error)}`, error);
   }
   try {
     return await check(options);

@@ -6,11 +6,6 @@ import { basename, dirname, join } from 'node:path';
 import { systemCode } from '../../store/files/files.js';
 import { MAX_SOCKET_PATH_BYTES } from '../../limits.js';
 
-/** Returns the path of the socket of the server that has the store in `directory` open. */
-export function socketPathOf(directory: string): string {
-  return join(directory, 'serve.sock');
-}
-
 /** A path of a socket that the system can bind and connect to, while it is not disposed. */
 export interface ConnectablePath extends AsyncDisposable {
   readonly path: string;

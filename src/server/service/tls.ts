@@ -1,6 +1,6 @@
 import { createSecureContext, type SecureContextOptions, type Server as TlsServer } from 'node:tls';
 import { open, stat } from 'node:fs/promises';
-import { StoreError } from '../../errors.js';
+import { StoreError, thrownText } from '../../errors.js';
 import { MAX_TLS_FILE_BYTES } from '../../limits.js';
 import { systemCode } from '../../store/files/files.js';
 
@@ -80,7 +80,7 @@ export class TlsKeys implements AsyncDisposable {
       for (const server of this.#servers) server.setSecureContext(this.#context);
       this.#onNotice(`the certificate ${this.#files.cert} was read again`);
     } catch (error) {
-      this.#onNotice(`${error instanceof Error ? error.message : String(error)}; the one in use stays`);
+      this.#onNotice(`${thrownText(error)}; the one in use stays`);
     }
     // A bad file is not tried again until it changes.
     this.#state = state;
@@ -97,7 +97,7 @@ async function contextOf({ cert, key, clientCa }: TlsFiles): Promise<SecureConte
   try {
     createSecureContext(options);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = thrownText(cause);
     throw new StoreError('TLS_INVALID', `the certificate ${cert} with the key ${key} is not valid: ${why}`, { cause });
   }
   return options;

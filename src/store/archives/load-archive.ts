@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { StoreError, throwIfAborted } from '../../errors.js';
+import { StoreError, throwIfAborted, thrownText } from '../../errors.js';
 import { openRegularFile, systemCode } from '../files/files.js';
 import { readAhead } from '../files/read-ahead.js';
 import type { ArchiveContents, ArchiveReference, StagedFile, StagedLayer } from '../../archive/archive-files.js';
@@ -65,7 +65,7 @@ function readFailure(archive: string, error: unknown): StoreError {
   const path = pathIn(error) ?? archive;
   const options = { cause: error, data: { path, systemCode: code } };
   if (code === 'ENOENT') return new StoreError('FILE_NOT_FOUND', `cannot read ${path}: no such file`, options);
-  const found = error instanceof Error ? error.message : String(error);
+  const found = thrownText(error);
   return new StoreError('IO_FAILED', `cannot read ${path}: ${found}`, options);
 }
 

@@ -1,6 +1,6 @@
 import type { Subscription } from 'rxjs';
 import type { Page } from '../../../projections/projection.js';
-import { StoreError } from '../../errors.js';
+import { StoreError, thrownText } from '../../errors.js';
 import type { ConsumerPosition } from '../../log/log.js';
 import { mustBeCount, mustBeOptions, mustBeSignal } from '../argument-types.js';
 import type { StoreContext } from '../context.js';
@@ -162,7 +162,7 @@ export class NamedConsumers implements Consumers {
   }
 
   #noteNotWritten(name: string, error: unknown): void {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = thrownText(error);
     this.#context.onNotice(`the position of the consumer ${name} was not written: ${why}`);
   }
 }

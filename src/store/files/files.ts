@@ -14,7 +14,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { StoreError } from '../../errors.js';
+import { StoreError, thrownText } from '../../errors.js';
 
 /*
  * Unless they say otherwise, functions here throw StoreErrors for failures of the system: DISK_FULL,
@@ -237,11 +237,7 @@ export function ioFailure(action: string, error: unknown): StoreError {
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
     return new StoreError('STORE_NOT_WRITABLE', `cannot ${action}: not permitted (${code})`, options);
   }
-  return new StoreError(
-    'IO_FAILED',
-    `cannot ${action}: ${error instanceof Error ? error.message : String(error)}`,
-    options,
-  );
+  return new StoreError('IO_FAILED', `cannot ${action}: ${thrownText(error)}`, options);
 }
 
 /** System error code, such as ENOENT; empty when the error has none. */

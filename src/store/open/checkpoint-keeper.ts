@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { equalBytes } from '../../model/bytes.js';
-import { StoreError } from '../../errors.js';
+import { StoreError, thrownText } from '../../errors.js';
 import type { Head, Log } from '../../log/log.js';
 import { Mutex, NotAFile, readRegularFile, writeDurableFile } from '../files/files.js';
 import { MAX_NOTE_BYTES } from '../../limits.js';
@@ -101,7 +101,7 @@ export class CheckpointKeeper {
     // An empty store needs no first checkpoint.
     if (this.#options.log.head.seq === 0 && this.#written === undefined) return;
     await this.newest().catch((error: unknown) => {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = thrownText(error);
       this.#options.onNotice(`the checkpoint of the log was not written: ${why}`);
     });
   }
@@ -218,7 +218,7 @@ async function isSignedBy(checkpoint: ParsedCheckpoint, signer: CheckpointSigner
 }
 
 function unbelievable(path: string, cause: unknown): StoreError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = thrownText(cause);
   const message = `cannot check the log against ${path}: ${why}`;
   return new StoreError('CHECKPOINT_INVALID', message, { cause, data: { path } });
 }

@@ -338,10 +338,7 @@ async function openParts(opening: StoreParts): Promise<EventStore> {
   const blobs = new BlobStore(join(directory, 'blobs'));
   const uploads = uploadsOf(opening, blobs, viewSet);
   if (options.readOnly !== true) {
-    await removeTemporaryFiles(directory);
-    // A write-ahead log that was being put back.
-    await removeTemporaryFiles(join(directory, 'log'));
-    await removeLogCopies(directory);
+    await removeUnfinished(directory);
     await snapshots.tidy();
     await blobs.makeDirectories();
     // Remove a crash's leftovers: staged files, and blobs whose event never became durable or whose
@@ -390,6 +387,14 @@ function uploadsOf({ directory, log, options }: StoreParts, blobs: BlobStore, vi
     erasedAt: (digest: Digest) => viewSet.views.erasures.get(digest)?.time,
   };
   return new Uploads(context, options.uploads);
+}
+
+/** Removes what a crash left of files that were being written. */
+async function removeUnfinished(directory: string): Promise<void> {
+  await removeTemporaryFiles(directory);
+  // A write-ahead log that was being put back.
+  await removeTemporaryFiles(join(directory, 'log'));
+  await removeLogCopies(directory);
 }
 
 // An image whose layers the other store lacks stays, because the log has it; it holds nothing.

@@ -1,7 +1,7 @@
 import type { ArchiveContents } from '../../archive/archive-files.js';
 import { isForeignType, isIndexType } from '../../archive/documents.js';
 import { readPushed } from '../../archive/read-pushed.js';
-import { isStoreError, StoreError } from '../../errors.js';
+import { isStoreError, StoreError, thrownText } from '../../errors.js';
 import { type Digest, isDigest } from '../../model/digest.js';
 import { loadContents } from '../archives/load-archive.js';
 import type { PushRequest, PushResult } from '../registry-store.js';
@@ -123,7 +123,7 @@ async function readContents(
   } catch (error) {
     if (isIndexType(mediaType) || !NO_IMAGE.some((code) => isStoreError(error, code))) throw error;
     const contents = await readPushed(files, context.blobs, asItCame);
-    const why = error instanceof Error ? error.message : String(error);
+    const why = thrownText(error);
     return { ...contents, notices: [...contents.notices, `kept as it came, not as an image: ${why}`] };
   }
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { StoreError } from '../../errors.js';
+import { StoreError, thrownText } from '../../errors.js';
 import type { ContentName, Digest } from '../../model/digest.js';
 import type { OptionNames } from '../../model/option-names.js';
 import { mustBeCount, mustBeOptions } from '../argument-types.js';
@@ -180,7 +180,7 @@ export class Uploads implements UploadArea {
     await Promise.all([...this.#incoming.values()].map((upload) => upload.suspend(this.#closedError())));
     await Promise.allSettled(this.#running);
     await this.#blobs.writeUses().catch((error: unknown) => {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = thrownText(error);
       this.#context.onNotice(`staged blobs may expire early: their last use was not written: ${why}`);
     });
   }

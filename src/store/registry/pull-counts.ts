@@ -3,6 +3,7 @@ import { MAX_PULL_FILE_BYTES, MAX_PULL_HOURS, PULL_FLUSH_MS } from '../../limits
 import { readRegularFileSync, writeDurableFile } from '../files/files.js';
 import { PULLS_FILE } from '../open/vacancy.js';
 import type { PullCount } from '../registry-store.js';
+import { thrownText } from '../../errors.js';
 
 const HOUR_MS = 60 * 60 * 1_000;
 
@@ -75,7 +76,7 @@ export class PullCounts {
       await writeDurableFile(this.#path, new TextEncoder().encode(text));
     } catch (error) {
       this.#isChanged = true;
-      const why = error instanceof Error ? error.message : String(error);
+      const why = thrownText(error);
       this.#place.onNotice(`pulls were counted and not written: ${why}`);
     }
   }
@@ -106,7 +107,7 @@ export class PullCounts {
       if (bytes.length > MAX_PULL_FILE_BYTES) throw new RangeError(`it has more than ${MAX_PULL_FILE_BYTES} bytes`);
       return parse(bytes);
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = thrownText(error);
       this.#place.onNotice(`the counted pulls are lost: cannot read ${this.#path}: ${why}`);
       return new Map();
     }

@@ -5,6 +5,7 @@ import type { Log } from '../../log/log.js';
 import { ChangesBuilder, gaps, type Stretch } from './changes-file.js';
 import type { SnapshotFolder } from './snapshot-folder.js';
 import { Mutex } from '../files/files.js';
+import { thrownText } from '../../errors.js';
 
 /** A snapshot that was written. */
 export interface WrittenSnapshot {
@@ -112,7 +113,7 @@ export class Snapshotter {
     try {
       await this.#queue(write);
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = thrownText(error);
       this.#options.onNotice(`no snapshot was written: ${why}`);
     }
   }

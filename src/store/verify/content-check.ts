@@ -5,7 +5,7 @@ import type { StoredEvent } from '../../model/events.js';
 import { factsOf } from '../../model/event-table.js';
 import type { Reading, Report, StoredBlob, VerifySource } from './verify-source.js';
 import type { BlobsView } from '../../../projections/layers.js';
-import { isStoreError, throwIfAborted } from '../../errors.js';
+import { isStoreError, throwIfAborted, thrownText } from '../../errors.js';
 import { isExhaustion } from '../files/files.js';
 import { MAX_LAYER_BYTES } from '../../limits.js';
 
@@ -176,7 +176,7 @@ async function digestOfBlob(
     if (isStoreError(error, 'ABORTED') || isExhaustion(error)) throw error;
     // A concurrent writer removed it after it was listed.
     if (isStoreError(error, 'BLOB_MISSING') && (await isInFlight(source, digest))) return undefined;
-    const why = error instanceof Error ? error.message : String(error);
+    const why = thrownText(error);
     report({ code: 'BLOB_WRONG', place, message: `the blob ${digest} cannot be read: ${why}`, digest });
     return undefined;
   }

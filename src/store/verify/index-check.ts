@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { isStoreError } from '../../errors.js';
+import { isStoreError, thrownText } from '../../errors.js';
 import { readKeptFilter } from '../consumers/kept-filter.js';
 import { keyAt, parsePosition, seqOfKey } from '../../log/rows.js';
 import type { Reading, VerifySource } from './verify-source.js';
@@ -223,7 +223,7 @@ export class IndexCheck {
     } catch (error) {
       const seq = seqOfKey(key);
       this.#damaged.set(prefixHex(key), seq);
-      const message = error instanceof Error ? error.message : String(error);
+      const message = thrownText(error);
       if (isSaid) this.#reading.report({ code: 'INDEX_DAMAGED', place: `index ${nameOfKey(key)}`, message, seq });
       return [];
     }

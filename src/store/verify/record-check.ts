@@ -9,6 +9,7 @@ import type { SharedRow } from '../../log/event-rows.js';
 import { isRecordOf } from './record-match.js';
 import type { LeafVerdict } from './tree-check.js';
 import type { Report, StoredRecord, Violation } from './verify-source.js';
+import { thrownText } from '../../errors.js';
 
 /**
  * Returns how `event` contradicts the events in `views`, worded to follow "event 12"; undefined
@@ -253,7 +254,7 @@ export class RecordCheck {
       }
       return event;
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = thrownText(error);
       this.#say('RECORD_DAMAGED', seq, `the record of event ${seq} cannot be read: ${why}`, place);
       return undefined;
     }
