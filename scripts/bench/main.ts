@@ -21,6 +21,7 @@ import { pastBenchmark } from './cases/past.js';
 import { reopenBenchmark } from './cases/reopen.js';
 import { replayBenchmark } from './cases/replay.js';
 import { saveBenchmark } from './cases/save.js';
+import { serveBenchmark } from './cases/serve.js';
 import { startBenchmark } from './cases/start.js';
 import { viewsBenchmark } from './cases/views.js';
 import { diskBenchmark } from './cases/disk.js';
@@ -50,6 +51,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   daemonsCommandsBenchmark,
   daemonsLoadBenchmark,
   daemonsSaveBenchmark,
+  serveBenchmark,
   historyBenchmark,
   atBenchmark,
   pastBenchmark,
