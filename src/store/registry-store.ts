@@ -12,6 +12,12 @@ export interface ByteRange {
   readonly last: number;
 }
 
+/** What is known of an append. */
+export interface AppendOptions {
+  /** Whether `finish` comes next: the bytes are durable on return, for less than later. Default false. */
+  readonly isLast?: boolean | undefined;
+}
+
 /** A blob being uploaded to a repository. Its bytes survive a restart of the store. */
 export interface Upload {
   readonly id: string;
@@ -26,7 +32,7 @@ export interface Upload {
    *   the upload; UPLOAD_NOT_FOUND once it ended; UPLOAD_LIMIT_EXCEEDED, DISK_FULL, IO_FAILED: the
    *   upload is removed, which gives its room back
    */
-  append(bytes: AsyncIterable<Uint8Array>, from?: number): Promise<number>;
+  append(bytes: AsyncIterable<Uint8Array>, from?: number, options?: AppendOptions): Promise<number>;
   /**
    * Ends the upload as a staged blob of the repository, durable on return. It is gone afterwards.
    * @throws {StoreError} BLOB_MISMATCH if its bytes have another digest, UPLOAD_LIMIT_EXCEEDED,

@@ -34,7 +34,9 @@ export async function deleteBlob({
   reads,
 }: RegistryExchange): Promise<Response> {
   const digest = digestIn(rest);
-  if (await service.store.registry.uploads.remove(repository, digest)) return new Response(null, { status: 202 });
+  if (await service.store.registry.uploads.remove(repository, digest)) {
+    return new Response(null, { status: 202, headers: { 'content-length': '0' } });
+  }
   if (reads.blob(repository, digest) === undefined) throw unknownBlob(name, digest);
   throw new HttpFailure(405, 'UNSUPPORTED', `a manifest of ${name} names ${digest}: delete that`);
 }

@@ -12,6 +12,7 @@ import {
   Mutex,
   NotAFile,
   openRegularFile,
+  removeFile,
   syncDirectory,
   syncFile,
   systemCode,
@@ -160,7 +161,7 @@ export class StagedBlob {
       await rename(temporary, path);
     } finally {
       // The rename of one name of a file to another leaves both.
-      await rm(temporary, { force: true });
+      await removeFile(temporary);
     }
   }
 

@@ -10,7 +10,7 @@ import { byteChunks } from '../layers/blob-store.js';
 import { nextChunk } from './next-chunk.js';
 import type { FoundUpload } from './upload-folder.js';
 import type { UploadQuota } from './upload-quota.js';
-import type { StagedUpload, Upload } from '../registry-store.js';
+import type { AppendOptions, StagedUpload, Upload } from '../registry-store.js';
 
 /** What an upload needs of the area that it is in. */
 export interface UploadHome {
@@ -39,6 +39,8 @@ export class IncomingUpload implements Upload {
   readonly #home: UploadHome;
   #size: number;
   #used: number;
+  /** Whether all of its bytes are known to be on the disk. */
+  #isDurable = false;
   /** Absent when it has not seen the bytes: they are read once before more come. */
   #meter: LayerMeter | undefined;
   /** What a request does with the upload, one at a time. */
@@ -70,14 +72,14 @@ export class IncomingUpload implements Upload {
     this.#used = this.#home.now();
   }
 
-  async append(bytes: AsyncIterable<Uint8Array>, from?: number): Promise<number> {
+  async append(bytes: AsyncIterable<Uint8Array>, from?: number, options: AppendOptions = {}): Promise<number> {
     const chunks = byteChunks('bytes', bytes)[Symbol.asyncIterator]();
     return this.#alone(async (signal) => {
       if (from !== undefined && from !== this.#size) {
         const message = `the upload has ${this.#size} bytes: cannot continue it from ${from}`;
         throw new StoreError('UPLOAD_OUT_OF_ORDER', message, { data: { size: this.#size, from } });
       }
-      await this.#appendAll(chunks, signal);
+      await this.#appendAll(chunks, { signal, ...options });
       return this.#size;
     }).finally(() => leave(chunks));
   }
@@ -157,7 +159,10 @@ export class IncomingUpload implements Upload {
     }
   }
 
-  async #appendAll(chunks: AsyncIterator<Uint8Array>, signal: AbortSignal): Promise<void> {
+  async #appendAll(
+    chunks: AsyncIterator<Uint8Array>,
+    { signal, isLast = false }: AppendOptions & { readonly signal: AbortSignal },
+  ): Promise<void> {
     const meter = await this.#orEnd(signal, () => this.#caughtUp(signal));
     const file = await this.#orEnd(signal, () => inSystem('append to an upload', () => open(this.#path, 'a')));
     const sync = new RunningSync(file);
@@ -168,7 +173,10 @@ export class IncomingUpload implements Upload {
         if (next.done === true) break;
         await this.#orEnd(signal, () => this.#take(next.value, { file, sync, meter }));
       }
-      await this.#orEnd(signal, () => inSystem('append to an upload', () => sync.pause()));
+      await this.#orEnd(signal, () =>
+        inSystem('append to an upload', () => (isLast ? sync.finish() : sync.pause())),
+      );
+      this.#isDurable = isLast;
     } finally {
       await sync.settled();
       await file.close();
@@ -183,6 +191,7 @@ export class IncomingUpload implements Upload {
     quota.checkUploadSize(this.#size + chunk.length, this.owner);
     quota.take(this.owner, 'bytes', chunk.length);
     this.#size += chunk.length;
+    this.#isDurable = false;
     await inSystem('append to an upload', async () => {
       // Both end before the sender may reuse the bytes.
       const [written, measured] = await Promise.allSettled([writeWhole(file, chunk), meter.write(chunk)]);
@@ -195,7 +204,7 @@ export class IncomingUpload implements Upload {
     const meter = await this.#caughtUp(signal);
     const measurement = await meter.finish();
     this.#meter = undefined;
-    await inSystem('stage an upload', () => syncFile(this.#path));
+    if (!this.#isDurable) await inSystem('stage an upload', () => syncFile(this.#path));
     return measurement;
   }
 

@@ -22,6 +22,7 @@ import type {
 } from '../registry-store.js';
 import { pastViewsAt } from '../snapshots/views-at.js';
 import type { WriteOptions } from '../store.js';
+import { LayersByBlob } from './layers-by-blob.js';
 import { Repositories } from './repositories.js';
 import { madeManifest } from './save-manifest.js';
 
@@ -33,11 +34,13 @@ class RegistryReader implements RegistryReads {
   readonly #context: StoreContext;
   readonly #views: Views;
   readonly repositoriesOf: Repositories;
+  readonly layers: LayersByBlob;
   #known: Set<Digest> | undefined;
 
   constructor(context: StoreContext, views: Views) {
     this.#context = context;
     this.#views = views;
+    this.layers = new LayersByBlob(() => views.layers);
     this.repositoriesOf = new Repositories({
       views,
       documentOf: (entry) => this.#documentOf(entry),
@@ -140,6 +143,7 @@ class RegistryReader implements RegistryReads {
   /** Takes over what events, folded already, changed. */
   note(page: Page): void {
     this.repositoriesOf.note(page);
+    this.layers.note(page);
     for (const event of page) {
       if (event.type === 'ManifestAdded') this.#known?.add(event.manifest.digest);
       else if (event.type === 'ArtifactAdded') this.#known?.add(event.artifact.digest);
@@ -231,11 +235,12 @@ export class LocalRegistry implements RegistryStore {
   async push(request: PushRequest, options: WriteOptions = {}): Promise<PushResult> {
     this.#context.checkWritable();
     const { loadPushed } = await loadCode('that takes pushes', import('./load-pushed.js'));
-    const { repositoriesOf } = this.#reader;
+    const { repositoriesOf, layers } = this.#reader;
     return loadPushed(request, options, {
       context: this.#context,
       uploads: this.uploads,
       repositories: repositoriesOf,
+      layers,
     });
   }
 

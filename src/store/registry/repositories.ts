@@ -28,6 +28,21 @@ export interface Members {
   readonly indexesOf: ReadonlyMap<Digest, ReadonlySet<Digest>>;
 }
 
+/** Members, and what adds a reference to them without a walk from all others. */
+interface KnownMembers extends Members {
+  readonly manifests: Map<ContentName, Descriptor>;
+  readonly blobs: Map<ContentName, Descriptor>;
+  readonly indexesOf: Map<Digest, Set<Digest>>;
+  /** Manifests and indexes whose links are here. */
+  readonly walked: Set<Digest>;
+  /** What references stand for. */
+  readonly targets: Map<string, Digest>;
+  /** References that were set since. */
+  readonly waiting: Set<string>;
+  /** Whether a reference stands for an image alone, whose manifest another one may become. */
+  hasImages: boolean;
+}
+
 /** Splits a canonical reference into its repository, and its tag or its digest. */
 function splitReference(reference: string): { readonly repository: string; readonly digest: ContentName | undefined } {
   const at = reference.indexOf('@');
@@ -45,7 +60,7 @@ export class Repositories {
   /** SHA-512 digests by which references of a repository name manifests. */
   readonly #aliases = new Map<string, Set<ContentName>>();
   /** The least recently used first. */
-  readonly #members = new Map<string, Members>();
+  readonly #members = new Map<string, KnownMembers>();
 
   constructor(source: DocumentSource) {
     this.#source = source;
@@ -55,7 +70,7 @@ export class Repositories {
   /** Takes over what events, folded already, changed. */
   note(page: Page): void {
     for (const event of page) {
-      if (event.type === 'ReferenceSet') this.#members.delete(this.#add(event.reference));
+      if (event.type === 'ReferenceSet') this.#members.get(this.#add(event.reference))?.waiting.add(event.reference);
       else if (event.type === 'ReferenceRemoved') this.#members.delete(this.#remove(event.reference));
       else if (event.type === 'ManifestAdded') this.#dropIndexesOf(event.manifest.digest);
       else if (event.type === 'ArtifactAdded') this.#dropIndexesOf(event.artifact.digest);
@@ -94,7 +109,8 @@ export class Repositories {
 
   /** What the references of a repository lead to. */
   members(repository: string): Members {
-    const known = this.#members.get(repository) ?? this.#walk(repository);
+    const kept = this.#members.get(repository);
+    const known = kept !== undefined && this.#catchUp(repository, kept) ? kept : this.#walk(repository);
     this.#members.delete(repository);
     this.#members.set(repository, known);
     const [oldest] = this.#members.keys();
@@ -116,21 +132,59 @@ export class Repositories {
     return repository;
   }
 
-  #walk(repository: string): Members {
-    const { views, documentOf, contentOf } = this.#source;
-    const manifests = new Map<ContentName, Descriptor>();
-    const blobs = new Map<ContentName, Descriptor>();
-    const indexesOf = new Map<Digest, Set<Digest>>();
-    const waiting: Document[] = [];
-    for (const reference of this.#references.get(repository) ?? []) {
-      const entry = views.references.byName.get(reference);
-      const document = entry && documentOf(entry);
-      if (document === undefined) continue;
-      waiting.push(document);
-      const { digest } = splitReference(reference);
-      if (digest !== undefined) manifests.set(digest, document.descriptor);
+  #walk(repository: string): KnownMembers {
+    const members: KnownMembers = {
+      manifests: new Map(),
+      blobs: new Map(),
+      indexesOf: new Map(),
+      walked: new Set(),
+      targets: new Map(),
+      waiting: new Set(),
+      hasImages: false,
+    };
+    this.#addAll(members, this.#references.get(repository) ?? []);
+    return members;
+  }
+
+  /** Takes over references that were set; false if something may have left by that. */
+  #catchUp(repository: string, members: KnownMembers): boolean {
+    const { waiting, targets, hasImages } = members;
+    if (waiting.size === 0) return true;
+    const { byName } = this.#source.views.references;
+    const references = this.#references.get(repository);
+    for (const reference of waiting) {
+      const target = byName.get(reference)?.target;
+      const before = targets.get(reference);
+      const isMoved = before !== undefined && before !== target?.digest;
+      // What was pushed stays by its digest when a tag moves on.
+      const hasLeft = isMoved && references?.has(`${repository}@${before}`) !== true;
+      if (hasImages || target === undefined || hasLeft) return false;
     }
-    const walked = new Set<Digest>();
+    this.#addAll(members, waiting);
+    waiting.clear();
+    return true;
+  }
+
+  #addAll(members: KnownMembers, references: Iterable<string>): void {
+    const { views, documentOf } = this.#source;
+    const found: Document[] = [];
+    for (const reference of references) {
+      const entry = views.references.byName.get(reference);
+      if (entry === undefined) continue;
+      if (entry.target === undefined) members.hasImages = true;
+      else members.targets.set(reference, entry.target.digest);
+      const { digest } = splitReference(reference);
+      if (digest === undefined && entry.target !== undefined && members.walked.has(entry.target.digest)) continue;
+      const document = documentOf(entry);
+      if (document === undefined) continue;
+      found.push(document);
+      if (digest !== undefined) members.manifests.set(digest, document.descriptor);
+    }
+    this.#addLinks(members, found);
+  }
+
+  #addLinks({ manifests, blobs, indexesOf, walked }: KnownMembers, waiting: Document[]): void {
+    const { views, contentOf } = this.#source;
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       const { descriptor, bytes } = next;
       if (walked.has(descriptor.digest)) continue;
@@ -146,6 +200,5 @@ export class Repositories {
         manifests.set(name, target);
       }
     }
-    return { manifests, blobs, indexesOf };
   }
 }

@@ -1,5 +1,5 @@
 import { lstatSync, readdirSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MAX_UPLOAD_RECORD_BYTES } from '../../limits.js';
 import { type Digest, digestHex, isDigest } from '../../model/digest.js';
@@ -8,10 +8,12 @@ import {
   ioFailure,
   makeDurableDirectory,
   readRegularFileSync,
+  removeFile,
   syncDirectory,
   systemCode,
   writeDurableFile,
 } from '../files/files.js';
+import { writeUnsyncedFile } from '../files/write-durably.js';
 import { UPLOAD_FOLDER } from '../open/vacancy.js';
 import {
   formatStagedRecord,
@@ -47,6 +49,9 @@ interface Found {
 }
 
 const RECORD = '.json';
+
+/** Action that errors name. */
+const REMOVE = 'remove an upload';
 
 /**
  * The folder `uploads/` of a store. `incoming/` has two files for each upload in progress: `ID`, its
@@ -102,15 +107,11 @@ export class UploadFolder {
     await this.make();
     await inSystem('begin an upload', async () => {
       try {
-        const file = await open(this.incomingPath(id), 'wx', 0o600);
-        await file.close();
-        // A crash before this leaves bytes without a record.
-        const described = await open(`${this.incomingPath(id)}${RECORD}`, 'wx', 0o600);
-        try {
-          await described.writeFile(formatUploadRecord(record));
-        } finally {
-          await described.close();
-        }
+        // A crash before both are there leaves one without the other, which counts for nothing.
+        await Promise.all([
+          writeUnsyncedFile(this.incomingPath(id), new Uint8Array(0)),
+          writeUnsyncedFile(`${this.incomingPath(id)}${RECORD}`, formatUploadRecord(record)),
+        ]);
       } catch (error) {
         await this.removeUpload(id);
         throw error;
@@ -135,20 +136,24 @@ export class UploadFolder {
 
   /** Removes files that count for nothing. */
   async removeLost({ strays, damaged }: Pick<Found, 'strays' | 'damaged'>): Promise<void> {
-    await removeFiles([...strays, ...damaged.flatMap((path) => [`${path}${RECORD}`, path])]);
+    const paths = [...strays, ...damaged.flatMap((path) => [`${path}${RECORD}`, path])];
+    // Strays may be anything.
+    await inSystem(REMOVE, async () => {
+      for (const path of paths) await rm(path, { recursive: true, force: true });
+    });
   }
 
   /** Removes the files of a staged blob, durable on return if `durably`. */
   async removeBlob(digest: Digest, { durably }: { readonly durably: boolean }): Promise<void> {
     await removeFiles([`${this.stagedPath(digest)}${RECORD}`, this.stagedPath(digest)]);
-    if (durably) await inSystem('remove an upload', () => syncDirectory(this.#staged));
+    if (durably) await inSystem(REMOVE, () => syncDirectory(this.#staged));
   }
 }
 
 /** Removes files in order; those that are gone do not count. */
 async function removeFiles(paths: readonly string[]): Promise<void> {
-  await inSystem('remove an upload', async () => {
-    for (const path of paths) await rm(path, { recursive: true, force: true });
+  await inSystem(REMOVE, async () => {
+    for (const path of paths) await removeFile(path);
   });
 }
 
