@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Measurement } from '../archive/layer-meter.js';
+import type { NextBuffer } from './files/write-durably.js';
 import type { StagedBlob } from './layers/blob-store.js';
 import type { ContentName, Descriptor, Digest } from '../model/digest.js';
 import type { Referrer } from './artifacts.js';
@@ -100,6 +101,11 @@ export interface RegistryBlob {
   readonly size: number;
   /** Streams its bytes, or a part of them. @throws {StoreError} BLOB_MISSING, BLOB_CORRUPT, IO_FAILED */
   read(range?: ByteRange): Readable;
+  /**
+   * As `read`, in chunks that are lent: each is valid until `nextBuffer` gives its buffer out again.
+   * Absent where the bytes are in no file of the store.
+   */
+  lend?(nextBuffer: NextBuffer, range?: ByteRange): AsyncIterable<Uint8Array>;
 }
 
 /** Repositories as of one seq. Names of repositories are canonical, such as `docker.io/shop/app`. */

@@ -1,5 +1,5 @@
 import { isDigest } from '../../model/digest.js';
-import { streamed } from '../exchange.js';
+import { lent, streamed } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 import { digestIn } from './paths.js';
 import { rangeOf } from './ranges.js';
@@ -24,7 +24,10 @@ export async function getBlob({ c, service, path, reads }: RegistryExchange): Pr
     ...(range === undefined ? {} : { 'content-range': `bytes ${range.first}-${range.last}/${blob.size}` }),
   };
   if (isHead || size === 0) return new Response(null, { status: 200, headers });
-  return streamed(c, { status: range === undefined ? 200 : 206, headers }, blob.read(range));
+  const head = { status: range === undefined ? 200 : 206, headers } as const;
+  const { lend } = blob;
+  const answer = lend && lent(c, head, (nextBuffer) => lend(nextBuffer, range));
+  return answer ?? streamed(c, head, blob.read(range));
 }
 
 /** Removes a blob that no manifest names yet. */

@@ -59,11 +59,7 @@ export async function cancelUpload({ path, service }: RegistryExchange): Promise
   return new Response(null, { status: 204 });
 }
 
-async function append(
-  { c, path }: RegistryExchange,
-  upload: Upload,
-  options?: AppendOptions,
-): Promise<void> {
+async function append({ c, path }: RegistryExchange, upload: Upload, options?: AppendOptions): Promise<void> {
   const range = chunkRangeOf(c.req.header('content-range'));
   const length = c.req.header('content-length');
   if (range !== undefined && length !== undefined && Number(length) !== range.last - range.first + 1) {

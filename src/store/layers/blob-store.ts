@@ -330,6 +330,19 @@ export class BlobStore {
     }
   }
 
+  /** As `stream`, in chunks that are lent, as `read` lends them. */
+  async *lend(
+    digest: Digest,
+    nextBuffer: NextBuffer,
+    range?: { readonly first: number; readonly last: number },
+  ): AsyncGenerator<Uint8Array> {
+    try {
+      yield* lentChunks(this.#path(digest), nextBuffer, range);
+    } catch (error) {
+      throw readFailure(digest, error);
+    }
+  }
+
   /** Streams a blob, or the bytes of it from `first` to `last`, as `read` does. */
   stream(digest: Digest, range?: { readonly first: number; readonly last: number }): Readable {
     const open = async function* (path: string): AsyncGenerator<Uint8Array> {

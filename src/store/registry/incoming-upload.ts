@@ -173,9 +173,7 @@ export class IncomingUpload implements Upload {
         if (next.done === true) break;
         await this.#orEnd(signal, () => this.#take(next.value, { file, sync, meter }));
       }
-      await this.#orEnd(signal, () =>
-        inSystem('append to an upload', () => (isLast ? sync.finish() : sync.pause())),
-      );
+      await this.#orEnd(signal, () => inSystem('append to an upload', () => (isLast ? sync.finish() : sync.pause())));
       this.#isDurable = isLast;
     } finally {
       await sync.settled();

@@ -85,7 +85,9 @@ class RegistryReader implements RegistryReads {
   #file(digest: Digest): RegistryBlob | undefined {
     const { blobs } = this.#context;
     const size = blobs.size(digest);
-    return size === undefined ? undefined : { digest, size, read: (range) => blobs.stream(digest, range) };
+    if (size === undefined) return undefined;
+    const read = (range?: ByteRange): Readable => blobs.stream(digest, range);
+    return { digest, size, read, lend: (nextBuffer, range) => blobs.lend(digest, nextBuffer, range) };
   }
 
   repositoriesWith(blob: ContentName): string[] {
