@@ -7,6 +7,7 @@ import { inSystem, openRegularFile, syncFile } from '../files/files.js';
 import { readAhead } from '../files/read-ahead.js';
 import { RunningSync, writeWhole } from '../files/write-durably.js';
 import { byteChunks } from '../layers/blob-store.js';
+import { GatheredChunks } from './gathered-chunks.js';
 import { nextChunk } from './next-chunk.js';
 import type { FoundUpload } from './upload-folder.js';
 import type { UploadQuota } from './upload-quota.js';
@@ -167,18 +168,41 @@ export class IncomingUpload implements Upload {
     const file = await this.#orEnd(signal, () => inSystem('append to an upload', () => open(this.#path, 'a')));
     const sync = new RunningSync(file);
     try {
-      for (;;) {
-        // What the source throws leaves the upload as it is: the sender continues it.
-        const next = await nextChunk(chunks, signal);
-        if (next.done === true) break;
-        await this.#orEnd(signal, () => this.#take(next.value, { file, sync, meter }));
-      }
+      await this.#takeAll(chunks, signal, (chunk) => this.#take(chunk, { file, sync, meter }));
       await this.#orEnd(signal, () => inSystem('append to an upload', () => (isLast ? sync.finish() : sync.pause())));
       this.#isDurable = isLast;
     } finally {
       await sync.settled();
       await file.close();
     }
+  }
+
+  /** Passes on all chunks, joined. What the source throws leaves what came before: the sender continues it. */
+  async #takeAll(
+    chunks: AsyncIterator<Uint8Array>,
+    signal: AbortSignal,
+    take: (chunk: Uint8Array) => Promise<void>,
+  ): Promise<void> {
+    const gathered = new GatheredChunks();
+    const flush = async (): Promise<void> => {
+      const rest = gathered.rest();
+      if (rest.length > 0) await this.#orEnd(signal, () => take(rest));
+    };
+    for (;;) {
+      let next: IteratorResult<Uint8Array, unknown>;
+      try {
+        next = await nextChunk(chunks, signal);
+      } catch (error) {
+        await flush();
+        throw error;
+      }
+      if (next.done === true) break;
+      const { value } = next;
+      if (!gathered.fits(value)) await flush();
+      if (gathered.fits(value)) gathered.add(value);
+      else await this.#orEnd(signal, () => take(value));
+    }
+    await flush();
   }
 
   async #take(
