@@ -21,8 +21,10 @@ const built = (path) => join(dist, 'src', path);
 const library = built('index.js');
 const server = built('server/index.js');
 const openStore = built('store/open/open-store.js');
-/** All that help needs. */
+/** All that finding a server needs, and then a client of it; what help and other commands need. */
 const command = built('cli/process.js');
+const client = ['cli/client/connect.js', 'cli/client/run-remote.js', 'cli/pager.js'].map(built);
+const program = built('cli/run.js');
 /** What `imagelog serve` loads once it is sure to serve. */
 const serveStore = built('server/service/serve-store.js');
 /** What scripts and people ask all the time: it loads nothing of the other commands. */
@@ -109,9 +111,11 @@ function chunkOfLibrary(id, { getModuleInfo }) {
   return isRare(id) ? undefined : 'work';
 }
 
-/** One script for what every command needs, one for the questions, one for the server, one for the rest. */
+/** A script each for a start, a client, what every command needs, the questions, the server, and the rest. */
 function scriptOf(id, { getModuleInfo }) {
   if (isReached(id, command, getModuleInfo)) return undefined;
+  if (client.some((entry) => isReached(id, entry, getModuleInfo))) return 'client';
+  if (isReached(id, program, getModuleInfo)) return 'program';
   if ([openStore, ...questions].some((entry) => isReached(id, entry, getModuleInfo))) return 'questions';
   if (isReached(id, serveStore, getModuleInfo)) return 'serve';
   return isRare(id) ? undefined : 'work';

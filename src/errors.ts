@@ -70,6 +70,7 @@ export const errorKinds = {
   ACCESS_INVALID: 'InvalidParameter',
   ADDRESS_REFUSED: 'InvalidParameter',
   TLS_INVALID: 'InvalidParameter',
+  SETTING_INVALID: 'InvalidParameter',
   REGISTRY_DENIED: 'InvalidParameter',
   REGISTRY_REFUSED: 'InvalidParameter',
   REGISTRY_INVALID: 'InvalidParameter',
@@ -109,6 +110,9 @@ export const errorKinds = {
   DISK_FULL: 'Unavailable',
   OUTCOME_UNKNOWN: 'Unavailable',
   LOG_FAILED: 'Unavailable',
+  SERVER_UNAVAILABLE: 'Unavailable',
+  SERVER_BUSY: 'Unavailable',
+  ACCESS_DENIED: 'Unavailable',
   ABORTED: 'Unavailable',
   REGISTRY_UNAVAILABLE: 'Unavailable',
 

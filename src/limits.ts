@@ -48,6 +48,12 @@ export const MIRROR_WAIT_MS = 20_000;
 export const MAX_SIGHTED_TAGS = 100_000;
 /** Repositories whose connections upstream a mirror keeps. */
 export const MAX_MIRROR_CLIENTS = 100;
+/** Hours of references whose pulls are counted; the tenth that is longest ago goes first. */
+export const MAX_PULL_HOURS = 200_000;
+/** File of counted pulls: some 100 bytes an hour of a reference. */
+export const MAX_PULL_FILE_BYTES = 64 * 1024 * 1024;
+/** Milliseconds after which counted pulls are written. */
+export const PULL_FLUSH_MS = 60_000;
 /** Moments of the past that the registry remembers the repositories of. */
 export const MAX_KEPT_PAST_REGISTRIES = 8;
 /** Last RFC 3339 time in milliseconds since the epoch: 9999-12-31T23:59:59.999Z. */
@@ -225,6 +231,24 @@ export const MAX_SETTINGS_FILE_BYTES = 65_536;
 /** Key file: twice the longest key. */
 export const MAX_KEY_FILE_BYTES = 1_024;
 
+/** Frame between a command line and the server that runs its command: its words and variables are one. */
+export const MAX_COMMAND_FRAME_BYTES = 2 * 1024 * 1024;
+/** Bytes of a frame with a part of a file or of the standard input. */
+export const COMMAND_CHUNK_BYTES = 128 * 1024;
+/** Bytes of a stream that a client may send before the server has used any. */
+export const COMMAND_WINDOW_BYTES = 1024 * 1024;
+/** Commands that a server runs at once; each follower of the log is one. */
+export const MAX_COMMANDS_AT_ONCE = 64;
+/** Milliseconds from a client's connection to the command that it wants run. */
+export const COMMAND_START_MS = 10_000;
+/** Milliseconds after which a command ends whose client takes none of its output: an hour. */
+export const COMMAND_IDLE_MS = 60 * 60 * 1_000;
+/** Milliseconds for the connection of a command line to a server, TLS included. */
+export const SERVER_CONNECT_MS = 10_000;
+/** Milliseconds before a command line asks a busy server again. */
+export const SERVER_POLL_MS = 250;
+/** Head of a server's answer to a command line; the error that may follow it. */
+export const MAX_SERVER_ANSWER_BYTES = 64 * 1024;
 /** Users file and JWKS of a server: some 50,000 users. */
 export const MAX_ACCESS_FILE_BYTES = 4 * 1024 * 1024;
 /** Milliseconds between two checks whether such a file changed. */
@@ -273,7 +297,7 @@ export const MIN_BODY_RATE = 1_024;
 export const MAX_CONNECTIONS = 20_000;
 /** Connections of one address, if not a unix socket or a trusted proxy; default of `--max-per-address`. */
 export const MAX_CONNECTIONS_PER_ADDRESS = 1_000;
-/** Requests at work, feeds not counted; default of `--max-requests`. */
+/** Requests in progress, feeds not counted; default of `--max-requests`. */
 export const MAX_REQUESTS_IN_FLIGHT = 1_000;
 /** Milliseconds requests may take to finish when the server stops; default of `--stop-timeout`. */
 export const STOP_TIMEOUT_MS = 30_000;
@@ -293,6 +317,8 @@ export const MAX_REGISTRY_REDIRECTS = 5;
 export const MAX_PARALLEL_BLOBS = 4;
 /** Attempts of a request, or of a blob without any byte of progress, before a registry is unavailable. */
 export const MAX_REGISTRY_ATTEMPTS = 5;
+/** Bytes that connections bring until the attempts before them no longer count. */
+export const MIN_REGISTRY_PROGRESS_BYTES = 64 * 1024;
 /** Longest pause before the second attempt; it doubles with each, up to the maximum. Half of it is random. */
 export const REGISTRY_RETRY_MIN_MS = 250;
 /** Longest pause between two attempts of a request that does not say when to come back. */

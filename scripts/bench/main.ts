@@ -22,6 +22,7 @@ import { reopenBenchmark } from './cases/reopen.js';
 import { replayBenchmark } from './cases/replay.js';
 import { saveBenchmark } from './cases/save.js';
 import { serveBenchmark } from './cases/serve.js';
+import { serveFollowersBenchmark } from './cases/serve-followers.js';
 import { startBenchmark } from './cases/start.js';
 import { viewsBenchmark } from './cases/views.js';
 import { diskBenchmark } from './cases/disk.js';
@@ -59,6 +60,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   replayBenchmark,
   followBenchmark,
   followersBenchmark,
+  serveFollowersBenchmark,
   growthBenchmark,
 ];
 

@@ -65,6 +65,8 @@ export const TARGETS = {
   follow: ratio('follow from zero, to level, for await', atLeast(0.4)),
   snapshotToReplay: ratio('open from a snapshot, to full replay', atLeast(4)),
   followed: ratio('create with 1,010 followers, to without', atLeast(0.9)),
+  servedFollowed: ratio('write with 10,000 SSE clients, to none', atLeast(0.9, 'both')),
+  memoryOfServedFollowers: ours('memory with 10,000 SSE clients, MB', atMost(300)),
   heapOfFollowers: ours('heap grown with followers, MB', atMost(5)),
   at: ours('at(when) in 1,000,000 events, s', atMost(1)),
   pastOfImages: ours('at and diff in 1,000,000 images, CPU-s', atMost(1, 'cpu')),

@@ -57,7 +57,12 @@ export function isIndexType(mediaType: string): boolean {
 /** Returns whether `mediaType` is a manifest, of an image or an artifact. */
 export function isManifestType(mediaType: string): boolean {
   const type = bareType(mediaType);
-  return type === OCI_MANIFEST || type === DOCKER_MANIFEST || ARTIFACT_MANIFESTS.has(type);
+  return type === OCI_MANIFEST || type === DOCKER_MANIFEST || isArtifactManifestType(type);
+}
+
+/** Returns whether `mediaType` is a manifest that has blobs in the place of config and layers. */
+export function isArtifactManifestType(mediaType: string): boolean {
+  return ARTIFACT_MANIFESTS.has(bareType(mediaType));
 }
 
 /**

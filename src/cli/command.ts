@@ -1,7 +1,7 @@
 import { type Command, Help, InvalidArgumentError, Option } from 'commander';
 import { loadCode, StoreError } from '../errors.js';
 import type { When } from '../store/past/audit.js';
-import { type CommandContext, contextOf, type Outputs } from './context.js';
+import { type CommandAccess, type CommandContext, contextOf, type Outputs } from './context.js';
 import { UsageError } from './exit-codes.js';
 import { noticeLine } from './failure.js';
 import type { CliIo } from './output.js';
@@ -12,7 +12,7 @@ import { parseWait, WAIT_EXPECTED } from './settings.js';
 /* Commands load in two steps: the list entry for the program's help, then, once named, a file. */
 
 /** A command in the list of commands. */
-export interface CommandEntry {
+export interface CommandEntry extends CommandAccess {
   /** Name and arguments in commander syntax: `save <names...>`. */
   readonly usage: string;
   /** Other names, as docker's. */
@@ -21,7 +21,7 @@ export interface CommandEntry {
   readonly summary: string;
   /** Default `reads`. */
   readonly kind?: CommandKind;
-  /** Whether it supports a past point in time. */
+  /** Whether it supports a past point in time: with `--at` and, if it only reads, after `at`. */
   readonly past?: boolean;
   readonly load: () => Promise<Grammar>;
 }
@@ -52,6 +52,8 @@ interface Declaration {
   readonly act: Act;
   readonly commands: readonly CommandEntry[];
   readonly typed: TypedLine;
+  /** Runs another command line, as a server does. */
+  readonly run: (argv: readonly string[], io: CliIo) => Promise<number>;
   /** Name of the parent command; absent at the top level. */
   readonly within?: string;
   /** Point in time the commands run at; absent for the present. */
@@ -74,7 +76,9 @@ export function examplesOf(command: Command): CommandWords['examples'] {
 /** Adds commands to `parent`; each is completed once named. */
 export function addCommands(parent: Command, declaration: Declaration): void {
   for (const entry of declaration.commands) {
-    const isRefused = declaration.at !== undefined && entry.past !== true;
+    // `at` may be sent to a server, which must not start another; `serve` has --at.
+    const runsInPast = entry.past === true && entry.kind !== 'writes';
+    const isRefused = declaration.at !== undefined && !runsInPast;
     const command = parent
       .command(entry.usage, { hidden: isRefused })
       .aliases(entry.aliases ?? [])
@@ -123,7 +127,7 @@ async function addRest(command: Command, entry: CommandEntry, declaration: Decla
   const onNotice = (notice: string): void => outputs.err.post(noticeLine(notice, colorsFor(io.stderr, io.env, true)));
   // Commander passes the command itself as the last argument.
   const perform = (...args: never[]): Promise<void> => {
-    const context = contextOf(command, io, outputs, { at, onNotice });
+    const context = contextOf(command, io, outputs, { at, entry, onNotice });
     // `at` runs another command, which explains its own failure.
     const run = (): Promise<void> => performed(words, context, args);
     const explained = words.passThrough === true ? run : () => runExplained(context, name, run);
@@ -198,6 +202,8 @@ function readingOptions(): Option[] {
     new Option('--store <dir>', 'where the store is ($IMAGELOG_STORE, else the user data directory)').argParser(
       nonEmptyText,
     ),
+    new Option('--host <url>', 'a server that holds the store ($IMAGELOG_HOST)').argParser(nonEmptyText),
+    new Option('--no-host', 'use the files of the store, even if a server holds it'),
     new Option('--json', 'one JSON object a line, times in UTC'),
     new Option('--utc', 'times in UTC, typed and printed (else local: $TZ)'),
     new Option('-q, --quiet', 'say only what a script needs'),

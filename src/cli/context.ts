@@ -1,29 +1,21 @@
-import { homedir } from 'node:os';
-import { isAbsolute, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { UTC } from '../model/time-zone.js';
 import type { When } from '../store/past/audit.js';
 import type { WriteOptions } from '../store/store.js';
+import type { Action } from '../server/access/access.js';
+import { type CommandFiles, localFiles } from './command-files.js';
+import { UsageError } from './exit-codes.js';
 import { machineTimeZone } from './machine-time-zone.js';
 import type { CliIo, Output } from './output.js';
 import { nonEmpty, waitOf } from './settings.js';
+import { storeDirectory } from './store-directory.js';
 import { type Colors, colorsFor, jsonText } from './render/text.js';
-
-/**
- * Returns the store directory: `given`, `$IMAGELOG_STORE`, or `imagelog` in the user data directory
- * (XDG Base Directory Specification: `$XDG_DATA_HOME` if absolute, else `~/.local/share`).
- */
-export function storeDirectory(given: string | undefined, env: Readonly<Record<string, string | undefined>>): string {
-  const named = given ?? nonEmpty(env['IMAGELOG_STORE']);
-  if (named !== undefined) return resolve(named);
-  const dataHome = nonEmpty(env['XDG_DATA_HOME']);
-  if (dataHome !== undefined && isAbsolute(dataHome)) return join(dataHome, 'imagelog');
-  return join(nonEmpty(env['HOME']) ?? homedir(), '.local', 'share', 'imagelog');
-}
 
 /** Options of every command, given before or after its name. */
 interface GlobalOptions {
   readonly store?: string | undefined;
+  /** False for none, regardless of the environment. */
+  readonly host?: string | false | undefined;
   readonly actor?: string | undefined;
   readonly reason?: string | undefined;
   readonly requestId?: string | undefined;
@@ -46,8 +38,12 @@ export interface CommandContext {
   readonly colors: Colors;
   /** For standard error. */
   readonly errColors: Colors;
+  /** The files that the command line names. */
+  readonly files: CommandFiles;
   /** Absolute path of the store. */
   readonly directory: string;
+  /** What a caller must be allowed to do for more than reading; absent for a command that no server runs. */
+  readonly may?: Action | undefined;
   readonly json: boolean;
   readonly quiet: boolean;
   /** IANA time zone of times typed and printed. */
@@ -77,23 +73,41 @@ export interface Outputs {
 interface Surroundings {
   /** The point in time it runs at. */
   readonly at?: When | undefined;
+  readonly entry: CommandAccess;
   readonly onNotice: (notice: string) => void;
 }
 
-/** Returns the context of a parsed `command`. */
+/** What a command needs of a server, or of the machine of its user. */
+export interface CommandAccess {
+  /** What more than reading needs on a server; absent for a command that no server runs. */
+  readonly may?: Action;
+  /** Whether it needs the files of the store, so that no server on another machine will do. */
+  readonly ownStore?: boolean;
+}
+
+/**
+ * Returns the context of a parsed `command`.
+ * @throws {UsageError} for a server named to a command that no server runs
+ * @throws {CommandDeclined} if the client understood its command line in another way
+ */
 export function contextOf(
   command: Command,
   io: CliIo,
   outputs: Outputs,
-  { at, onNotice }: Surroundings,
+  { at, entry, onNotice }: Surroundings,
 ): CommandContext {
   const options = globalOptionsOf(command);
+  const { client } = io;
+  if (client === undefined) refuseHost(command.name(), options, entry, io);
+  else client.mustBeAsked({ store: options.store, host: options.host || undefined });
   return {
     io,
     ...outputs,
     colors: colorsFor(io.stdout, io.env, options.color),
     errColors: colorsFor(io.stderr, io.env, options.color),
-    directory: storeDirectory(options.store, io.env),
+    files: client?.files ?? localFiles,
+    directory: client?.store.directory ?? storeDirectory(options.store, io.env),
+    may: entry.may,
     json: options.json,
     quiet: options.quiet,
     // Lazy: the first use of Intl costs milliseconds.
@@ -126,8 +140,22 @@ export function isForPeople({ out, json, quiet }: Pick<CommandContext, 'out' | '
   return out.isTerminal && !json && !quiet;
 }
 
-function writeOptions({ actor, reason, requestId }: GlobalOptions, { env }: CliIo): WriteOptions {
-  return { actor: actor ?? nonEmpty(env['IMAGELOG_ACTOR']), reason, requestId };
+function writeOptions({ actor, reason, requestId }: GlobalOptions, { env, client }: CliIo): WriteOptions {
+  const variable = nonEmpty(env['IMAGELOG_ACTOR']);
+  if (client !== undefined) return { ...client.originOf({ typed: actor, variable }), reason, requestId };
+  return { actor: actor ?? variable, reason, requestId };
+}
+
+/** A command that works on files of this machine would else miss the store that is meant. */
+function refuseHost(name: string, { host, store }: GlobalOptions, { may, ownStore }: CommandAccess, io: CliIo): void {
+  if (typeof host === 'string' && may === undefined) {
+    throw new UsageError(`${name} works with files of this machine: leave out --host`);
+  }
+  if (ownStore !== true || host === false || store !== undefined) return;
+  if (nonEmpty(io.env['IMAGELOG_HOST']) === undefined) return;
+  throw new UsageError(`${name} needs the files of a store, and $IMAGELOG_HOST names a server`, {
+    hint: 'run it on the machine of the store, with --store DIR or --no-host',
+  });
 }
 
 /** Returns the options of `command`, else those before its name; switches apply from both. */
@@ -137,6 +165,7 @@ function globalOptionsOf(command: Command): GlobalOptions {
     levels.map((level) => level[name]).find((value) => value !== undefined);
   return {
     store: first('store'),
+    host: first('host'),
     actor: first('actor'),
     reason: first('reason'),
     requestId: first('requestId'),

@@ -8,12 +8,19 @@ import { familiarReference } from '../model/reference.js';
 export const summaryFormat: SummaryFormat = {
   id: shortId,
   bytes: sizeText,
-  reference: familiarReference,
+  reference: shortReference,
   value: (bytes) => metadataText(bytes) ?? sizeText(bytes.length),
 };
 
 /** The same with whole digests, for `--no-trunc`. */
-export const wholeFormat: SummaryFormat = { ...summaryFormat, id: (digest) => digest };
+export const wholeFormat: SummaryFormat = { ...summaryFormat, id: (digest) => digest, reference: familiarReference };
+
+/** A digest in a name is shown as other ids are. */
+function shortReference(canonical: string): string {
+  const familiar = familiarReference(canonical);
+  const at = familiar.indexOf('@');
+  return at === -1 ? familiar : `${familiar.slice(0, at)}@${shortId(familiar.slice(at + 1) as Digest)}`;
+}
 
 /** Returns what a reference points at: an image, or an artifact. */
 export function pointedText(

@@ -17,15 +17,27 @@ export const interruptionExitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 /** A signal that ends a run. */
 export type InterruptionSignal = keyof typeof interruptionExitCodes;
 
+/** Whether `name` is such a signal. */
+export function isInterruptionSignal(name: unknown): name is InterruptionSignal {
+  return typeof name === 'string' && Object.hasOwn(interruptionExitCodes, name);
+}
+
 /** Abort reason of the signal every command listens to. */
 export class Interruption extends Error {
   override readonly name = 'Interruption';
+  readonly by: InterruptionSignal;
   readonly exitCode: number;
 
   constructor(signal: InterruptionSignal) {
     super(`interrupted by ${signal}`);
+    this.by = signal;
     this.exitCode = interruptionExitCodes[signal];
   }
+}
+
+/** A server does not run the command, which its client understood in another way; nothing is printed. */
+export class CommandDeclined extends Error {
+  override readonly name = 'CommandDeclined';
 }
 
 /** The command line is invalid; exit code 2. The message is one sentence. */
@@ -48,7 +60,8 @@ export class UsageError extends Error {
  *   consumer, file, directory, store, backup, or an event or moment that has not come.
  * - `damage`: a store or backup is damaged, as the command met it or verification found it, or
  *   evidence does not hold: a proof, a signature, a checkpoint.
- * - `busy`: another process has the store or backup open, and had it after `--wait` too.
+ * - `busy`: another process has the store or backup open, and had it after `--wait` too, or its
+ *   server is stopping or runs too many commands.
  * - `failed`: everything else, also an archive that is damaged: it came from outside, and the store
  *   is as it was.
  */
@@ -74,6 +87,7 @@ const codesOfKinds: Readonly<Record<ErrorKind, keyof typeof exitCodes>> = {
 const exceptions: Readonly<Partial<Record<ErrorCode, keyof typeof exitCodes>>> = {
   TIME_OUT_OF_RANGE: 'notFound',
   STORE_LOCKED: 'busy',
+  SERVER_BUSY: 'busy',
   // It was typed; with --utc it may be read in another zone than at first.
   TIME_INVALID: 'usage',
   // Evidence, or the store that it is about, is not what it should be.

@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander';
 import { isStoreError, loadCode, StoreError } from '../errors.js';
 import type { Outputs } from './context.js';
-import { DamageFound, exitCodeOfError, exitCodes, Interruption, UsageError } from './exit-codes.js';
+import { CommandDeclined, DamageFound, exitCodeOfError, exitCodes, Interruption, UsageError } from './exit-codes.js';
 import { hints, remedies } from './hints.js';
 import { type CliIo, OutputClosed, OutputFailed } from './output.js';
 import { type Colors, colorsFor, printable } from './render/text.js';
@@ -23,6 +23,7 @@ export async function reportFailure(
   // An abort takes precedence over errors it caused.
   const reason: unknown = [io.signal, out.closed].find(({ aborted }) => aborted)?.reason ?? error;
   if (reason instanceof OutputClosed) return exitCodes.done;
+  if (reason instanceof CommandDeclined) return exitCodes.failed;
   // Commander already printed it through `configureOutput`.
   if (reason instanceof CommanderError) return reason.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   if (reason instanceof AggregateError) return reportAll(reason.errors, io, { out, err }, { color, typed });

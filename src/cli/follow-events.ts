@@ -38,7 +38,7 @@ export async function* followLog(
   while (true) {
     signal.throwIfAborted();
     // Read before the events, so that any later write changes the next fingerprint.
-    const now = await fingerprint(context.directory);
+    const now = await changing(context);
     if (now !== before) {
       const { entries, to, isAtHead } = await entriesAfter(seen, context, filter, view);
       yield* entries;
@@ -77,6 +77,11 @@ async function endOfTransaction({ log }: EventStore, seq: number): Promise<numbe
     return transaction.first + transaction.count - 1;
   }
   return seq;
+}
+
+/** Returns what changes with every write. */
+function changing({ io: { client }, directory }: CommandContext): Promise<string> | string {
+  return client === undefined ? fingerprint(directory) : String(client.store.log.head.seq);
 }
 
 /** Returns names and sizes of the files that hold events; changes with every write. */

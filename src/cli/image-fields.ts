@@ -1,4 +1,5 @@
 import type { Digest, ImageId } from '../model/digest.js';
+import { summaryFormat, wholeFormat } from './events.js';
 import { familiarReference, formatReference, parseReference } from '../model/reference.js';
 import { type Instant, msOf } from '../model/timestamp.js';
 import type { ArtifactFacts } from './artifact-facts.js';
@@ -86,6 +87,8 @@ const table = {
   Reference: {
     title: 'REFERENCE',
     text: ({ reference }) => (reference === undefined ? NONE : familiarReference(reference)),
+    shown: ({ reference }, { truncates }) =>
+      reference === undefined ? NONE : (truncates ? summaryFormat : wholeFormat).reference(reference),
     exact: ({ reference }) => reference,
   },
   Created: {

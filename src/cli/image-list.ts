@@ -105,10 +105,20 @@ function* expanded(
   showsReference: (reference: string) => boolean,
 ): Generator<NamedImage> {
   for (const facts of images) {
-    const references = facts.references.filter(showsReference);
+    const references = withoutRepeats(facts.references.filter(showsReference));
     for (const reference of references) yield { facts, reference };
     if (references.length === 0) yield { facts, reference: undefined };
   }
+}
+
+/**
+ * Leaves out names by digest where a tag of the same repository names the image: a registry sets both.
+ */
+export function withoutRepeats(references: readonly string[]): readonly string[] {
+  const tagged = new Set(
+    references.filter((name) => !name.includes('@')).map((name) => name.slice(0, name.lastIndexOf(':'))),
+  );
+  return references.filter((name) => !name.includes('@') || !tagged.has(name.slice(0, name.indexOf('@'))));
 }
 
 /** Images without a time are the oldest. */

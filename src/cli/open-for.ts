@@ -1,9 +1,10 @@
-import { loadCode } from '../errors.js';
+import { isStoreError, loadCode, StoreError } from '../errors.js';
 import { familiarReference } from '../model/reference.js';
 import type { EventStore } from '../store/event-store.js';
 import { readSigner } from '../store/on-demand.js';
 import type { StoredEvent } from '../model/events.js';
 import type { CommandContext } from './context.js';
+import { UsageError } from './exit-codes.js';
 import { noticeLine } from './failure.js';
 import { momentsOf } from './option-values.js';
 import { decidingEvent, type ImageSource } from './query.js';
@@ -20,11 +21,24 @@ const SHORT_REPLAY_MS = 1_000;
 type StoreUse = 'read' | 'write' | 'free' | 'create';
 
 /**
- * Opens the store for a command; the caller closes it. Waits for the lock as `--wait` says.
- * @throws {StoreError} STORE_NOT_FOUND, STORE_LOCKED, and any error of opening
+ * Opens the store for a command; the caller closes it. Waits for the lock as `--wait` says. In a
+ * server it is the one that the server has open.
+ * @throws {StoreError} STORE_NOT_FOUND, STORE_LOCKED, and any error of opening; ACCESS_DENIED
  */
 export async function openFor(context: CommandContext, use: StoreUse): Promise<EventStore> {
+  if (context.io.client !== undefined) return servedStore(context, use);
   return whenUnlocked(context, () => openNow(context, use));
+}
+
+function servedStore({ io: { client }, may, keyFile }: CommandContext, use: StoreUse): EventStore {
+  if (client === undefined) throw new StoreError('INTERNAL', 'the command runs in no server');
+  if (use === 'read') {
+    client.mustBeAllowed('read');
+    return client.store;
+  }
+  client.mustBeAllowed(may ?? 'admin');
+  if (keyFile === undefined) return client.store;
+  throw new UsageError('the server that holds the store signs with its own key: leave out --key');
 }
 
 /**
@@ -33,6 +47,15 @@ export async function openFor(context: CommandContext, use: StoreUse): Promise<E
  */
 export async function whenUnlocked<Result>(context: CommandContext, attempt: () => Promise<Result>): Promise<Result> {
   const { signal, waitMs, err, errColors, quiet } = context;
+  try {
+    return await attempt();
+  } catch (error) {
+    if (!isStoreError(error, 'STORE_LOCKED')) throw error;
+    const { heldByServer } = await loadCode('of servers', import('./serving.js'));
+    // A server holds it for days.
+    const held = await heldByServer(error, context);
+    if (held !== undefined) throw held;
+  }
   const lock = await loadCode('of locks', import('../store/open/lock-wait.js'));
   return lock.whenUnlocked(attempt, {
     lockTimeoutMs: waitMs,

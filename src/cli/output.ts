@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import { once } from 'node:events';
+import type { CommandClient } from './command-client.js';
 
 /** An output stream, possibly a terminal of `columns` columns. */
 export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number };
@@ -19,6 +20,8 @@ export interface CliIo {
   readonly timeZone?: string | undefined;
   /** While told so, SIGINT is left to a pager; absent where no signals come. */
   readonly ignoreInterrupts?: (areIgnored: boolean) => void;
+  /** For whom a server runs the command; absent where it runs in the process of its user. */
+  readonly client?: CommandClient | undefined;
   /** Has SIGHUP call `listener` instead of ending the process; absent where no signals come. */
   readonly onHangup?: (listener: () => void) => void;
   /** Aborted with an Interruption when the user or the system ends the run. */

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { Writable } from 'node:stream';
+import type { PagerStream } from './command-client.js';
 import type { CommandContext } from './context.js';
 import { type CliIo, Output, OutputClosed, OutputFailed, type OutputStream } from './output.js';
 
@@ -40,9 +41,11 @@ export async function throughPager(
   context: CommandContext,
   show: (context: CommandContext) => Promise<void>,
 ): Promise<void> {
-  const command = pagerCommand(context.io.env);
+  const { client, env } = context.io;
+  const command = client === undefined ? pagerCommand(env) : client.pager;
   if (command === undefined) return show(context);
-  const stream = new PagerStream(command, context);
+  const stream: PagerStream =
+    client === undefined ? new PagerProcess(command, context.out.columns ?? 0, context.io) : client.openPager();
   const out = new Output(stream);
   const signal = AbortSignal.any([context.signal, out.closed]);
   try {
@@ -59,18 +62,18 @@ export async function throughPager(
   }
 }
 
-/** A terminal that the pager owns. */
-class PagerStream extends Writable implements OutputStream {
+/** A terminal of `columns` columns that a pager owns, which starts with the first bytes. */
+export class PagerProcess extends Writable implements OutputStream {
   readonly isTTY = true;
   readonly columns: number;
   readonly #command: string;
-  readonly #io: CliIo;
+  readonly #io: Pick<CliIo, 'env' | 'ignoreInterrupts'>;
   #child: ChildProcess | undefined;
   #ended: Promise<unknown> | undefined;
 
-  constructor(command: string, { io, out }: CommandContext) {
+  constructor(command: string, columns: number, io: Pick<CliIo, 'env' | 'ignoreInterrupts'>) {
     super({ decodeStrings: true });
-    this.columns = out.columns ?? 0;
+    this.columns = columns;
     this.#command = command;
     this.#io = io;
   }

@@ -1,6 +1,7 @@
+import { isatty } from 'node:tty';
+import { runAnywhere } from './client/run-anywhere.js';
 import { commands } from './commands.js';
 import { Interruption, interruptionExitCodes, type InterruptionSignal } from './exit-codes.js';
-import { run } from './run.js';
 
 /**
  * Runs the command line of this process, which ends with its exit code. Resolves with the first
@@ -19,11 +20,14 @@ export async function runProcess(): Promise<string> {
   }
   const argv = process.argv.slice(2);
   let isInputUsed = false;
-  process.exitCode = await run(argv, {
+  process.exitCode = await runAnywhere(argv, {
     // Lazy: most commands never read it.
     get stdin() {
       isInputUsed = true;
       return process.stdin;
+    },
+    get isInputTerminal() {
+      return isatty(0);
     },
     stdout: process.stdout,
     stderr: process.stderr,

@@ -80,7 +80,7 @@ export function buildProgram(io: CliIo, outputs: Outputs, act: Act, { color, typ
     })
     .exitOverride();
   configureText(program, io, { color, typed });
-  addCommands(program, { io, outputs, act, commands, typed });
+  addCommands(program, { io, outputs, act, commands, typed, run });
   addHelp(program);
   return program
     .addHelpText(

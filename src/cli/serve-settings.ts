@@ -58,10 +58,20 @@ export const serveSettings = [
     isValid: (text: string) => parseAddress(text) !== undefined,
   },
   { name: 'socket', ...file, value: 'path', about: 'unix socket, or no (serve.sock in the store)' },
+  {
+    name: 'socket-mode',
+    value: 'mode',
+    about: '0600 for its owner alone, or 0660 for its group too',
+    usual: '0600',
+    expected: '0600 or 0660',
+    isValid: (text: string) => text === '0600' || text === '0660',
+  },
   { name: 'tls-cert', ...file, about: 'certificate for TLS, PEM; without it only this machine' },
   { name: 'tls-key', ...file, about: 'its private key, PEM' },
   { name: 'tls-client-ca', ...file, about: 'authorities of certificates that clients may show' },
   { name: 'access', ...file, about: 'who may what, JSON; without it all on this machine may do all' },
+  { name: 'mirrors', ...file, about: 'repositories that come from other registries, JSON' },
+  { name: 'webhooks', ...file, about: 'targets to which events are sent, JSON' },
   {
     name: 'trusted-proxies',
     value: 'address',
@@ -111,7 +121,7 @@ export const serveSettings = [
     about: 'connections of one address',
     usual: String(MAX_CONNECTIONS_PER_ADDRESS),
   },
-  { name: 'max-requests', ...count, about: 'requests at work, feeds apart', usual: String(MAX_REQUESTS_IN_FLIGHT) },
+  { name: 'max-requests', ...count, about: 'requests in progress, feeds apart', usual: String(MAX_REQUESTS_IN_FLIGHT) },
   { name: 'max-header-bytes', ...bytes, about: 'all headers of a request', usual: String(MAX_REQUEST_HEADER_BYTES) },
   { name: 'max-url-length', ...count, about: 'characters of path and query', usual: String(MAX_URL_LENGTH) },
 ] as const satisfies readonly ServeSetting[];
@@ -137,7 +147,7 @@ export type TypedValues = Readonly<Record<string, string | readonly string[] | b
 
 /**
  * Returns every setting of `imagelog serve`: of its options, else the environment, else the file.
- * @throws {UsageError} naming where a value is wrong, or a key that is none
+ * @throws {UsageError} naming the place of a wrong value or unknown key
  */
 export function madeSettings(env: CliIo['env'], typed: TypedValues): ReadonlyMap<string, MadeSetting> {
   const origins = configOrigins(env);

@@ -1,25 +1,12 @@
-import { open } from 'node:fs/promises';
-import { StoreError } from '../errors.js';
-import { ioFailure, readAtMost, systemCode } from '../store/files/files.js';
 import type { CommandContext } from './context.js';
 import { MAX_NOTE_BYTES } from '../limits.js';
-import { parsePrivateKey } from '../log/note.js';
-import { readKeyText } from '../store/keys.js';
 
 /**
  * Reads `path` (`-`: standard input); stops past `limitBytes`, for the parser to reject.
  * @throws {StoreError} FILE_NOT_FOUND, IO_FAILED
  */
-export async function readInput({ io }: CommandContext, path: string, limitBytes: number): Promise<Uint8Array> {
-  if (path === '-') return readStream(io.stdin, limitBytes);
-  try {
-    // Possibly a pipe, such as a shell's `<(…)`.
-    await using file = await open(path);
-    return await readAtMost(file, limitBytes + 1);
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw ioFailure(`read ${path}`, error);
-    throw new StoreError('FILE_NOT_FOUND', `cannot read ${path}: there is no such file`, { data: { path } });
-  }
+export async function readInput({ io, files }: CommandContext, path: string, limitBytes: number): Promise<Uint8Array> {
+  return path === '-' ? readStream(io.stdin, limitBytes) : files.read(path, limitBytes);
 }
 
 async function readStream(stream: AsyncIterable<Uint8Array>, limitBytes: number): Promise<Uint8Array> {
@@ -39,10 +26,12 @@ async function readStream(stream: AsyncIterable<Uint8Array>, limitBytes: number)
  * Resolves a verifier key, given as text or file; a private key yields its public half.
  * @throws {StoreError} FILE_NOT_FOUND, KEY_INVALID, KEY_EXPOSED, IO_FAILED
  */
-export async function trustedKey(keyOrFile: string | undefined): Promise<string | undefined> {
+export async function trustedKey(
+  { files }: CommandContext,
+  keyOrFile: string | undefined,
+): Promise<string | undefined> {
   if (keyOrFile === undefined || /\+[0-9a-f]{8}\+/.test(keyOrFile)) return keyOrFile;
-  const text = await readKeyText(keyOrFile, 'any');
-  return text.startsWith('PRIVATE') ? (await parsePrivateKey(text)).verifierKey : text;
+  return files.verifierKey(keyOrFile);
 }
 
 /** Reads checkpoints, `-` for standard input. @throws {StoreError} FILE_NOT_FOUND, IO_FAILED */

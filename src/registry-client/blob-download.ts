@@ -43,7 +43,7 @@ export class BlobDownload {
       try {
         const response = await this.#session.once(this.#request());
         for await (const chunk of this.#body(response)) {
-          attempts.progress();
+          attempts.progress(chunk.length);
           yield chunk;
         }
         break;

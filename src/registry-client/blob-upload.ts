@@ -88,13 +88,15 @@ export class BlobUpload {
       try {
         const response = await this.#session.once(this.#patch(location, offset));
         discardBody(response);
-        return this.#location(response, location);
+        if (response.status !== 416) return this.#location(response, location);
+        // The registry may not know yet that the connection before is gone, or has more of it by now.
+        throw new TransientFailure(`${this.#session.host} does not take the rest of the ${this.#what}`);
       } catch (error) {
         if (!(error instanceof TransientFailure)) throw error;
         await attempts.after(error);
         const before = offset;
         [location, offset] = await this.#status(location);
-        if (offset > before) attempts.progress();
+        if (offset > before) attempts.progress(offset - before);
         if (offset >= blob.size) return location;
       }
     }
@@ -141,7 +143,7 @@ export class BlobUpload {
       headers: { 'content-type': OCTETS, ...range },
       body: { size: size - offset, open: () => this.#counted(offset) },
       purpose: this.#purpose(),
-      expected: [202, 204],
+      expected: offset === 0 ? [202, 204] : [202, 204, 416],
       what: this.#what,
     };
   }

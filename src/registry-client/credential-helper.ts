@@ -45,9 +45,10 @@ function runHelper(
     const child = spawn(program, ['get'], {
       env: { ...env },
       stdio: ['pipe', 'pipe', 'ignore'],
-      timeout: helperMs,
       ...(signal === undefined ? {} : { signal }),
     });
+    // Node's own limit would outlive a program that is not there.
+    const limit = setTimeout(() => child.kill(), helperMs);
     let text = '';
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk;
@@ -55,7 +56,14 @@ function runHelper(
     });
     // A helper that does not read its input ends anyway.
     child.stdin.on('error', () => undefined).end(server);
-    child.once('error', reject).once('close', (code) => resolve({ code, text }));
+    child.once('error', (error) => {
+      clearTimeout(limit);
+      reject(error);
+    });
+    child.once('close', (code) => {
+      clearTimeout(limit);
+      resolve({ code, text });
+    });
   });
 }
 

@@ -81,7 +81,7 @@ export class Pull {
     const { onProgress } = options;
     const { size, chunks } = this.#layout(store.directory);
     const watched = onProgress && ((bytes: number) => onProgress(bytes, size));
-    const result = await store.load(chunks, { ...options, onProgress: watched });
+    const result = await store.load(chunks, { via: 'pull', ...options, onProgress: watched });
     // What was left out on purpose is missing from what was loaded, which says so entry by entry.
     const others = result.notices.filter((notice) => !this.#leftOut.has(SKIPPED.exec(notice)?.[1] ?? ''));
     const left = [...new Set(this.#leftOut.values())];

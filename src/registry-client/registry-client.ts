@@ -1,5 +1,5 @@
 import { StoreError } from '../errors.js';
-import { MAX_REGISTRY_MANIFEST_BYTES, MAX_REGISTRY_PAGES } from '../limits.js';
+import { MAX_ARCHIVE_DESCRIPTORS, MAX_REGISTRY_MANIFEST_BYTES, MAX_REGISTRY_PAGES } from '../limits.js';
 import { type Descriptor, type Digest, digestHex, digestOf, isDigest } from '../model/digest.js';
 import { BlobDownload, type BlobRange } from './blob-download.js';
 import { BlobUpload } from './blob-upload.js';
@@ -150,11 +150,12 @@ export class RegistryClient {
     try {
       const what = `list of referrers of ${this.#named(digest)}`;
       for await (const page of this.#pages(`/v2/${this.path}/referrers/${digest}${filter}`, what)) {
-        found.push(...referrersIn(page));
+        for (const referrer of referrersIn(page)) found.push(referrer);
+        if (found.length > MAX_ARCHIVE_DESCRIPTORS) throw this.#endless(what, `${MAX_ARCHIVE_DESCRIPTORS} entries`);
       }
     } catch (error) {
       if (!(error instanceof StoreError && error.code === 'REGISTRY_NOT_FOUND')) throw error;
-      found.push(...referrersIn(await this.#fallback(digest)));
+      for (const referrer of referrersIn(await this.#fallback(digest))) found.push(referrer);
     }
     return found.filter((each) => artifactType === undefined || each.artifactType === artifactType);
   }
@@ -215,21 +216,20 @@ export class RegistryClient {
     const { origin, signal, host } = this.session;
     let url: URL | undefined = new URL(first, origin);
     for (let pages = 0; url !== undefined; pages++) {
-      if (pages >= MAX_REGISTRY_PAGES) {
-        throw new StoreError(
-          'REGISTRY_INVALID',
-          `cannot read the ${what}: expected at most ${pages} pages, found more`,
-          {
-            data: { host, limit: pages },
-          },
-        );
-      }
+      if (pages >= MAX_REGISTRY_PAGES) throw this.#endless(what, `${pages} pages`);
       const request = { method: 'GET', url, purpose: this.#purpose('pull'), expected: [200], what } as const;
       const response: WireResponse = await this.session.request(request);
       const bytes = await readBody(response, { what: `the ${what}`, signal });
       yield jsonOf(bytes, `the ${what} of ${host}`);
       url = nextPage(response, origin);
     }
+  }
+
+  #endless(what: string, most: string): StoreError {
+    const data = { host: this.session.host };
+    return new StoreError('REGISTRY_INVALID', `cannot read the ${what}: expected at most ${most}, found more`, {
+      data,
+    });
   }
 
   /** The index that stands for the list of referrers; nothing where there is none. */

@@ -20,6 +20,8 @@ export interface RegistryOptions {
   readonly now?: (() => number) | undefined;
   /** Milliseconds without a byte after which a connection is broken; default REGISTRY_IDLE_MS. */
   readonly idleMs?: number | undefined;
+  /** Folders of certificates by host, as docker has them; default docker's and podman's. */
+  readonly certificateFolders?: readonly string[] | undefined;
   /** Waits between attempts; default by the clock. */
   readonly wait?: Wait | undefined;
 }
@@ -60,7 +62,7 @@ export class RegistrySession {
   /** @throws {StoreError} IO_FAILED for certificates of the host that cannot be read */
   constructor(host: string, options: RegistryOptions = {}) {
     const { credentials, insecure = false, signal, now = Date.now, wait = waitByClock } = options;
-    const tls = tlsFilesOf(host);
+    const tls = tlsFilesOf(host, options.certificateFolders);
     const isPlain = options.plainHttp ?? (isLoopback(host) && !insecure && Object.keys(tls).length === 0);
     this.host = host;
     this.origin = `${isPlain ? 'http' : 'https'}://${HOSTS[host] ?? host}`;

@@ -1,6 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { aborted, StoreError, throwIfAborted } from '../errors.js';
-import { MAX_REGISTRY_ATTEMPTS, MAX_RETRY_AFTER_MS, REGISTRY_RETRY_MAX_MS, REGISTRY_RETRY_MIN_MS } from '../limits.js';
+import {
+  MAX_REGISTRY_ATTEMPTS,
+  MAX_RETRY_AFTER_MS,
+  MIN_REGISTRY_PROGRESS_BYTES,
+  REGISTRY_RETRY_MAX_MS,
+  REGISTRY_RETRY_MIN_MS,
+} from '../limits.js';
 
 /** A failure that may be gone at the next attempt: a broken connection, a busy registry. */
 export class TransientFailure extends Error {
@@ -32,14 +38,18 @@ export class Attempts {
   readonly #wait: Wait;
   readonly #signal: AbortSignal | undefined;
   #failed = 0;
+  #bytes = 0;
 
   constructor(wait: Wait, signal: AbortSignal | undefined) {
     this.#wait = wait;
     this.#signal = signal;
   }
 
-  /** Bytes came: the next failure is the first again. */
-  progress(): void {
+  /** Notes that bytes came: after enough of them the next failure is the first again. */
+  progress(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes < MIN_REGISTRY_PROGRESS_BYTES) return;
+    this.#bytes = 0;
     this.#failed = 0;
   }
 

@@ -42,12 +42,13 @@ export function buildApp(service: Service): Hono<ServerEnv> {
   });
   app.onError((error) => {
     if (answerTo(error).status === 500) service.onFailure(error);
-    return fail(error);
+    return failedResponse(error);
   });
   return app;
 }
 
-function fail(error: unknown): Response {
+/** Returns the answer for what a request failed with. */
+export function failedResponse(error: unknown): Response {
   const { status, headers, body } = answerTo(error);
   const text = JSON.stringify(body);
   // A client cannot keep the connection of an answer to HEAD without a length.

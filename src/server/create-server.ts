@@ -1,10 +1,14 @@
-import type { RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import { MAX_REQUESTS_IN_FLIGHT, MAX_URL_LENGTH, MIN_BODY_RATE, STALL_TIMEOUT_MS } from '../limits.js';
 import { mustBeCount, mustBeFunction, mustBeObject, mustBeOptions } from '../store/argument-types.js';
 import type { EventStore } from '../store/event-store.js';
+import type { When } from '../store/past/audit.js';
 import { localAccess } from './access/access.js';
-import { buildApp } from './app.js';
+import { buildApp, failedResponse } from './app.js';
+import { HttpFailure } from './failure.js';
+import { CommandService } from './command/command-service.js';
 import { Mirror } from './mirror/mirror.js';
 import { Webhooks } from './feed/webhooks.js';
 import { ServerMetrics } from './service/metrics.js';
@@ -15,9 +19,11 @@ import { type ServerLimits, type ServerOptions, type Service, serverOptionNames 
 export interface StoreServer {
   /** For `http.createServer`, and https. */
   readonly listener: RequestListener;
-  /** For frameworks that have Web requests. Whoever can call it may do everything, unless `access` says otherwise. */
+  /** For frameworks that have Web requests. Anyone who can call it may do everything, unless `access` says otherwise. */
   readonly fetch: (request: Request) => Promise<Response>;
-  /** Refuses new requests, and ends feeds and other long answers, and webhooks. The store stays open. */
+  /** For the event `upgrade` of the same server: `/command`, which the command line uses. */
+  readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Uint8Array) => void;
+  /** Refuses new requests, and ends feeds, commands and other long answers, and webhooks. The store stays open. */
   close(): Promise<void>;
 }
 
@@ -36,12 +42,20 @@ export function buildServer(
   const closing = new AbortController();
   const service = serviceOf(store, options, closing.signal);
   const app = buildApp(service);
+  const answer = getRequestListener((request, env) => app.fetch(request, env), {
+    overrideGlobalObjects: false,
+    errorHandler: (error) => failedResponse(asRequestFailure(error)),
+  });
+  // The command line speaks of the present.
+  const commands = new CommandService(service, service.isReadOnly ? undefined : options.runCommand);
   const server: StoreServer = {
-    listener: getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false }),
+    // It answers failures itself.
+    listener: (incoming, outgoing) => void answer(incoming, outgoing),
     fetch: async (request) => app.fetch(request, {}),
+    upgrade: commands.upgrade,
     close: async () => {
       closing.abort();
-      await service.webhooks.close();
+      await Promise.all([service.webhooks.close(), commands.close()]);
     },
   };
   return { server, service };
@@ -53,12 +67,13 @@ function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSigna
   mustBeFunction('onRefusal', onRefusal);
   mustBeFunction('onRequest', onRequest);
   mustBeFunction('onFailure', onFailure);
+  if (options.runCommand !== undefined) mustBeFunction('runCommand', options.runCommand);
   if (metrics !== 'read' && metrics !== 'all') throw new TypeError("metrics must be 'read' or 'all'");
   if (at !== undefined && options.webhooks !== undefined) throw new TypeError('a server of the past has no webhooks');
   return {
     store,
     access,
-    at,
+    past: at === undefined ? undefined : seqOf(store, at),
     isReadOnly: at !== undefined,
     mirror: mirrorOf(store, options, signal),
     proxies: new TrustedProxies(options.trustedProxies),
@@ -71,6 +86,13 @@ function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSigna
     webhooks: new Webhooks({ store, onFailure }, options.webhooks ?? []),
     signal,
   };
+}
+
+/** A moment that cannot be served fails each request, and the start of a service. */
+function seqOf(store: EventStore, at: When): Promise<number> {
+  const point = store.pointAt(at).then(({ seq }) => seq);
+  point.catch(() => undefined);
+  return point;
 }
 
 function mirrorOf(store: EventStore, options: ServerOptions, signal: AbortSignal): Mirror | undefined {
@@ -90,6 +112,12 @@ function limitsOf(given: ServerLimits = {}): Service['limits'] {
   };
   for (const [name, value] of Object.entries(limits)) mustBeCount(name, value);
   return limits;
+}
+
+/** A request of which no URL can be made reaches no route: its target, or its Host. */
+function asRequestFailure(error: unknown): unknown {
+  if (!(error instanceof Error) || error.name !== 'RequestError') return error;
+  return new HttpFailure(400, 'REQUEST_INVALID', error.message, { headers: { connection: 'close' } });
 }
 
 function warn(error: unknown): void {

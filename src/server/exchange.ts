@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import { Readable } from 'node:stream';
@@ -34,6 +34,8 @@ export interface ServerEnv {
   readonly Bindings: { readonly incoming?: IncomingMessage; readonly outgoing?: ServerResponse };
   readonly Variables: {
     caller: Caller;
+    /** Its pattern, where the path alone does not have it: for metrics. */
+    route?: string;
     /** Why the request was refused. */
     refusal?: Pick<Refusal, 'reason' | 'user'>;
   };
@@ -42,10 +44,10 @@ export interface ServerEnv {
 type Exchange = Context<ServerEnv>;
 
 /** Returns the connection of a request, before trusted proxies; undefined where a program calls `fetch`. */
-export function connectionOf(c: Exchange, proxies: TrustedProxies): Connection | undefined {
+function connectionOf(c: Exchange, proxies: TrustedProxies): Connection | undefined {
   // Hono has no bindings at all where `fetch` was called with none.
   const incoming = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming;
-  return incoming === undefined ? undefined : describe(incoming, proxies);
+  return incoming === undefined ? undefined : connectionOfRequest(incoming, proxies);
 }
 
 /** What Node keeps of a socket beside what its types say. */
@@ -63,11 +65,12 @@ function isUnix(socket: Socket & SocketParts): boolean {
   return unixSockets.has(socket);
 }
 
-function describe({ socket, headers }: IncomingMessage, proxies: TrustedProxies): Connection {
+/** Returns the connection of a request of node:http. */
+export function connectionOfRequest({ socket, headers }: IncomingMessage, proxies: TrustedProxies): Connection {
   const peer = socket.remoteAddress ?? '';
   const forwarded = {
-    for: textOf(headers['x-forwarded-for']),
-    proto: textOf(headers['x-forwarded-proto']),
+    for: headerText(headers['x-forwarded-for']),
+    proto: headerText(headers['x-forwarded-proto']),
     forwarded: headers.forwarded,
   };
   const client = proxies.clientOf(peer, forwarded);
@@ -95,7 +98,7 @@ function describe({ socket, headers }: IncomingMessage, proxies: TrustedProxies)
 
 const NO_SOCKET = { certificate: undefined, socketPath: undefined, descriptor: undefined } as const;
 
-function textOf(value: string | string[] | undefined): string | undefined {
+export function headerText(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value.join(',') : value;
 }
 
@@ -113,13 +116,13 @@ export async function callerOf(c: Exchange, service: Service): Promise<Caller> {
     grant: await grantOf(c, service, connection),
     address: connection?.address,
     agent: fitting(c.req.header('user-agent'), MAX_AGENT_BYTES),
-    requestId: fitting(c.req.header('x-request-id'), MAX_ACTOR_BYTES) ?? randomUUID(),
+    requestId: fitting(c.req.header('x-request-id'), MAX_ACTOR_BYTES) ?? randomBytes(6).toString('hex'),
     traceparent: fitting(c.req.header('traceparent'), MAX_TRACEPARENT_BYTES),
   };
 }
 
 /** A header that events record, cut to what they take: what a client says of itself refuses no push. */
-function fitting(text: string | undefined, maxBytes: number): string | undefined {
+export function fitting(text: string | undefined, maxBytes: number): string | undefined {
   if (text === undefined || text === '') return undefined;
   // Node gives the bytes of a header as Latin-1: each takes at most two in UTF-8.
   return Buffer.byteLength(text) <= maxBytes ? text : text.slice(0, maxBytes / 2);
@@ -162,7 +165,7 @@ export function requireAction(c: Exchange, service: Service, action: Action, rep
 export function requireCredentials(c: Exchange, service: Service): void {
   const { hasRights, isLoggedIn } = c.get('caller').grant;
   const isShown = isLoggedIn || authorizationOf(c).length > 0;
-  if (hasRights && (isShown || service.access.challenge(originOf(c)) === undefined)) return;
+  if (hasRights && (isShown || service.access.challenge(originOf(c, service)) === undefined)) return;
   throw refuse(c, service, 'use this server');
 }
 
@@ -179,13 +182,15 @@ export function refuse(c: Exchange, service: Service, what: string, scope?: stri
     : new HttpFailure(status, 'DENIED', reason);
 }
 
-function challengeOf(c: Exchange, { access }: Service, scope?: string): Record<string, string> {
-  const challenge = access.challenge(originOf(c), scope);
+function challengeOf(c: Exchange, service: Service, scope?: string): Record<string, string> {
+  const challenge = service.access.challenge(originOf(c, service), scope);
   return challenge === undefined ? {} : { 'www-authenticate': challenge };
 }
 
-function originOf(c: Exchange): string {
-  return new URL(c.req.url).origin;
+/** The server as the client reaches it: a trusted proxy may take TLS off its requests. */
+function originOf(c: Exchange, { proxies }: Service): string {
+  const { origin } = new URL(c.req.url);
+  return connectionOf(c, proxies)?.isEncrypted === true ? origin.replace(/^http:/, 'https:') : origin;
 }
 
 /** What clients ask a token for; names of repositories have no character that ends a quoted text. */
@@ -210,6 +215,13 @@ export function callerOrigin(c: Exchange, via: string): WriteOptions {
   const { grant, requestId, address, agent, traceparent } = c.get('caller');
   // A Unix socket has no address.
   return { actor: grant.actor, requestId, via, address: address === '' ? undefined : address, agent, traceparent };
+}
+
+/** Returns the path of a request as it was sent, without its query; resolved where a program calls `fetch`. */
+export function sentPath(c: Exchange): string {
+  const incoming = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming;
+  // A proxy's request has the whole URL.
+  return (incoming?.url ?? c.req.url).replace(/^[a-z]+:\/\/[^/?#]*/i, '').replace(/[?#].*$/, '');
 }
 
 /** Returns the body of a request: of node:http itself, which no Web stream slows down. */

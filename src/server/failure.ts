@@ -25,6 +25,7 @@ export type HttpCode =
   | 'UPSTREAM_FAILED'
   | 'PATH_UNKNOWN'
   | 'URI_TOO_LONG'
+  | 'HEADERS_TOO_LARGE'
   | 'CONSUMER_EXISTS'
   | 'STOPPING';
 
@@ -63,7 +64,7 @@ const statusOfKind: Readonly<Record<ErrorKind, number>> = {
 interface FailureAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** In the form of the OCI distribution spec, whatever the path. */
+  /** In the form of the OCI distribution spec, for every path. */
   readonly body: {
     readonly errors: readonly [{ readonly code: string; readonly message: string; readonly detail?: unknown }];
   };

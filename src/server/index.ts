@@ -11,3 +11,5 @@ export type { Access } from './access/access.js';
 export type { AccessOptions } from './access/options.js';
 export { type ServeOptions, serveStore, type Serving } from './service/serve-store.js';
 export type { RequestReport } from './service/request-report.js';
+export type { MirrorRule } from './mirror/rules.js';
+export type { WebhookOptions } from './feed/webhook-options.js';

@@ -1,5 +1,6 @@
 import type { OptionNames } from '../model/option-names.js';
 import type { EventStore } from '../store/event-store.js';
+import type { RunCommand } from './command/command-call.js';
 import type { When } from '../store/past/audit.js';
 import type { Access, Refusal } from './access/access.js';
 import type { FindCredentials } from '../registry-client/credentials.js';
@@ -15,7 +16,7 @@ import type { RequestReport } from './service/request-report.js';
 export interface ServerLimits {
   /** Characters of path and query; default 8,192. */
   readonly maxUrlLength?: number | undefined;
-  /** Requests at work, feeds not counted; beyond, 503. Default 1,000. */
+  /** Requests in progress, feeds not counted; beyond, 503. Default 1,000. */
   readonly maxRequests?: number | undefined;
   /** Milliseconds a body may be slower than `minRate`, either way; 0 for any time. Default 60,000. */
   readonly stallTimeoutMs?: number | undefined;
@@ -52,6 +53,8 @@ export interface ServerOptions {
   readonly webhooks?: readonly WebhookOptions[] | undefined;
   /** Receives unexpected failures of handlers, and notices of webhooks; default a process warning. */
   readonly onFailure?: ((error: unknown) => void) | undefined;
+  /** Runs command lines for clients, as `imagelog serve` does; without it there is no `/command`. */
+  readonly runCommand?: RunCommand | undefined;
 }
 
 /** Names of `ServerOptions`. */
@@ -68,6 +71,7 @@ export const serverOptionNames: OptionNames<ServerOptions> = {
   onRequest: true,
   webhooks: true,
   onFailure: true,
+  runCommand: true,
 };
 
 /** What every part of the server has. */
@@ -75,8 +79,8 @@ export interface Service {
   readonly store: EventStore;
   readonly access: Access;
   readonly onRefusal: (refusal: Refusal) => void;
-  /** The point in time that is served; undefined for the present. */
-  readonly at: When | undefined;
+  /** Seq of the last event that is served, found once: `2h` is two hours before the start. Undefined for the present. */
+  readonly past: Promise<number> | undefined;
   /** Whether writes are refused on purpose. */
   readonly isReadOnly: boolean;
   readonly mirror: Mirror | undefined;

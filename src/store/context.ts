@@ -167,7 +167,9 @@ export class StoreContext implements OpenedStore {
   async #needRoutes(): Promise<void> {
     if (this.#sidecar.version === NEWEST_VERSION) return;
     const sidecar = { ...this.#sidecar, version: NEWEST_VERSION };
-    await upgradeSidecar(this.directory, sidecar, this.onNotice);
+    // An empty store is nobody's who has an earlier version.
+    const isEmpty = this.log.head.seq === 0;
+    await upgradeSidecar(this.directory, sidecar, isEmpty ? () => undefined : this.onNotice);
     this.#sidecar = sidecar;
   }
 

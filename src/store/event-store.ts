@@ -41,6 +41,8 @@ export interface StoreStats {
   /** Total of the compressed layer files, each counted once. */
   readonly blobBytes: number;
   readonly blobs: number;
+  /** Pulls from the registry of this store, of the references and hours that are still counted. */
+  readonly pulls: number;
   readonly storeId: string;
   readonly formatVersion: number;
   readonly createdAt: number;

@@ -443,6 +443,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
       storeId: sidecar.storeId,
       formatVersion: sidecar.version,
       createdAt: Date.parse(sidecar.created),
+      pulls: this.#registry.pulls().reduce((sum, { pulls }) => sum + pulls, 0),
       damagedLogs: damagedLogs(directory),
       lastEventAt: reader.head.seq === 0 ? undefined : reader.head.time,
     };
@@ -479,6 +480,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
       await writer.end(this.#context.closedError());
       await consumersEnded;
       await uploadsEnded;
+      await this.#registry.end();
       await cleaner.settled();
       await blobs.end();
       await this.#projections.end();

@@ -56,7 +56,7 @@ export interface StagedUpload {
   read(range?: ByteRange): Readable;
 }
 
-/** Blobs on their way into the store, by repository: no event tells of them. */
+/** Blobs that are not in the store yet, by repository: no event tells of them. */
 export interface UploadArea {
   /**
    * Begins an upload. `owner` is whom it counts for.
@@ -153,11 +153,24 @@ export interface PushResult {
   readonly seq: number;
 }
 
+/** How often a reference was pulled. Outside of the log: pulling changes nothing. */
+export interface PullCount {
+  /** Canonical. */
+  readonly reference: string;
+  readonly pulls: number;
+  /** Beginning of the hour of the last pull, milliseconds since the epoch. */
+  readonly lastHour: number;
+}
+
 /** The store as a registry has it: manifests, indexes and blobs by repository. */
 export interface RegistryStore extends RegistryReads {
   /** Returns the repositories as they were. @throws {StoreError} as `at` of the store */
   at(when: When, options?: PastOptions): Promise<RegistryReads & { readonly seq: number }>;
   readonly uploads: UploadArea;
+  /** Counts one pull of a reference, by its canonical name. */
+  countPull(reference: string): void;
+  /** Returns the pulls of a reference, or of every one that was pulled, by name. */
+  pulls(reference?: string): PullCount[];
   /**
    * Pushes a manifest or index: its layers, image or artifact, and references (`repository@digest`
    * and each tag) in one transaction. A push of what is there is no event.

@@ -131,7 +131,7 @@ test('imagelog env is a table that fits the terminal', async (t) => {
   t.regex(stdout, /^SETTING +VALUE +FROM +SET BY\n/);
   t.regex(stdout, new RegExp(`^store +${store} +\\$IMAGELOG_STORE +--store, \\$IMAGELOG_STORE, `, 'm'));
   const quiet = (await runIn({}, 'env', '--quiet')).stdout;
-  t.regex(quiet, new RegExp(`^store=${store}\nactor=tester\nkey=\nwait=30s\n`));
+  t.regex(quiet, new RegExp(`^store=${store}\nhost=\nactor=tester\nkey=\nwait=30s\n`));
   for (const columns of [60, 80]) {
     const narrow = (await runIn({ columns, env: { NO_COLOR: '1' } }, 'env')).stdout;
     t.true(

@@ -13,6 +13,10 @@ Options:
 Global options:
   --store <dir>                       where the store is ($IMAGELOG_STORE, else
                                       the user data directory)
+  --host <url>                        a server that holds the store
+                                      ($IMAGELOG_HOST)
+  --no-host                           use the files of the store, even if a
+                                      server holds it
   --json                              one JSON object a line, times in UTC
   --utc                               times in UTC, typed and printed (else
                                       local: $TZ)
@@ -116,6 +120,8 @@ Options:
 Global options:
   --store <dir>      where the store is ($IMAGELOG_STORE, else the user data
                      directory)
+  --host <url>       a server that holds the store ($IMAGELOG_HOST)
+  --no-host          use the files of the store, even if a server holds it
   --json             one JSON object a line, times in UTC
   --utc              times in UTC, typed and printed (else local: $TZ)
   -q, --quiet        say only what a script needs

@@ -22,7 +22,7 @@ test('push says what it sent, pull what came, and digests stay', async (t) => {
   t.is(await done('push', '--quiet', 'tiny:multi', name), `${digest}\n`);
   const env = { IMAGELOG_STORE: join(folder, 'other') };
   const pulled = await runIn({ env }, 'pull', name, '--reason', 'nightly');
-  t.is(pulled.stderr, '');
+  t.regex(pulled.stderr, /^(imagelog: notice: the store .* has format 4 from now on[^\n]*\n)?$/);
   t.is(
     pulled.stdout,
     `${name}: ${digest}, 2 images (2 new), 1 new layer\n` +
@@ -73,7 +73,7 @@ test('a pull of one platform, and one that may not move a tag', async (t) => {
   const { run, done } = await startSession(t);
   const name = `${registry.host}/shop/app:1`;
   const { stderr } = await run('pull', '--platform', 'linux/arm64', name);
-  t.is(stderr, 'imagelog: notice: not pulled: linux/amd64\n');
+  t.regex(stderr, /imagelog: notice: not pulled: linux\/amd64\n$/);
   t.is((await done('resolve', name)).trim(), arm64.config.digest);
   t.like(await run('pull', '--platform', 'linux/s390x', name), { code: 3 });
   await addImage(registry, 'shop/app:1', ['another']);

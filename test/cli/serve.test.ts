@@ -5,6 +5,19 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import test, { type ExecutionContext } from 'ava';
+import {
+  HEADERS_TIMEOUT_MS,
+  IDLE_TIMEOUT_MS,
+  MAX_CONNECTIONS,
+  MAX_CONNECTIONS_PER_ADDRESS,
+  MAX_REQUEST_HEADER_BYTES,
+  MAX_REQUESTS_IN_FLIGHT,
+  MAX_SETTINGS_FILE_BYTES,
+  MAX_URL_LENGTH,
+  MIN_BODY_RATE,
+  STALL_TIMEOUT_MS,
+  STOP_TIMEOUT_MS,
+} from '../../src/limits.js';
 import { socketPathOf } from '../../src/server/service/socket.js';
 import { projectRoot } from '../support/fixtures.js';
 import { get, rawClient } from '../server/service/raw-client.js';
@@ -143,7 +156,50 @@ test('--access says who may what; the log says why a request was refused', async
   await writeFile(access, '{ "rules": [');
   const broken = await session.run('serve', '--access', access, ...ANY_PORT);
   t.is(broken.code, 1);
-  t.regex(broken.stderr, /access\.json is no JSON: .* \(ACCESS_INVALID\)/);
+  t.regex(broken.stderr, /access\.json is not JSON: .* \(SETTING_INVALID\)/);
+  await writeFile(access, '{ "rules": 1 }');
+  t.regex(
+    (await session.run('serve', '--access', access, ...ANY_PORT)).stderr,
+    /rules of the access options: .* \(ACCESS_INVALID\)/,
+  );
+  await writeFile(access, '[{ "repositories": "a/*", "movedTags": "maybe" }]');
+  const rule = /access\.json is not valid: movedTags must be follow, flag or refuse: maybe/;
+  t.regex((await session.run('serve', '--mirrors', access, ...ANY_PORT)).stderr, rule);
+  await writeFile(access, '[{ "name": "a", "url": "ftp://x" }]');
+  const target = /access\.json is not valid: url must be an http or https URL \(SETTING_INVALID\)/;
+  t.regex((await session.run('serve', '--webhooks', access, ...ANY_PORT)).stderr, target);
+  t.is((await session.run('serve', '--webhooks', access, '--at', '1', ...ANY_PORT)).code, 2);
+  const none = await session.run('serve', '--mirrors', join(session.folder, 'none'), ...ANY_PORT);
+  t.regex(none.stderr, /none cannot be read: ENOENT \(SETTING_INVALID\)/);
+  await writeFile(access, ' '.repeat(MAX_SETTINGS_FILE_BYTES + 1));
+  t.regex((await session.run('serve', '--access', access, ...ANY_PORT)).stderr, /at most 65536 are allowed/);
+});
+
+test('the defaults of settings are the limits, and docs/SERVER.md has them', async (t) => {
+  const session = await startSession(t);
+  const rows = objectsOf(await session.done('env', '--serve', '--json'));
+  const values = new Map(rows.map(({ name, value }) => [String(name).replace('serve.', ''), value]));
+  const seconds = (durationMs: number): string => `${durationMs / 1_000}s`;
+  t.like(Object.fromEntries(values), {
+    listen: '127.0.0.1:5000',
+    socket: null,
+    'stop-timeout': seconds(STOP_TIMEOUT_MS),
+    'headers-timeout': seconds(HEADERS_TIMEOUT_MS),
+    'idle-timeout': seconds(IDLE_TIMEOUT_MS),
+    'stall-timeout': seconds(STALL_TIMEOUT_MS),
+    'min-rate': String(MIN_BODY_RATE),
+    'max-connections': String(MAX_CONNECTIONS),
+    'max-per-address': String(MAX_CONNECTIONS_PER_ADDRESS),
+    'max-requests': String(MAX_REQUESTS_IN_FLIGHT),
+    'max-header-bytes': String(MAX_REQUEST_HEADER_BYTES),
+    'max-url-length': String(MAX_URL_LENGTH),
+  });
+  const manual = await readFile(join(projectRoot, 'docs', 'SERVER.md'), 'utf8');
+  for (const [name, value] of values) {
+    const row = manual.split('\n').find((line) => line.split('|')[1]?.includes(`\`${name}\``));
+    t.truthy(row, `docs/SERVER.md has no row of ${name}`);
+    if (value !== null) t.true(row?.includes(`\`${value}\``), `docs/SERVER.md: ${name} is ${value}`);
+  }
 });
 
 const refused = test.macro({
@@ -176,7 +232,7 @@ test(refused, ['--json'], 2, /\$IMAGELOG_SERVE_METRICS: metrics is "me", expecte
   IMAGELOG_SERVE_METRICS: 'me',
 });
 
-test('a key of serve that is none, or a wrong value, is named by line, by serve and by env', async (t) => {
+test('an unknown key of serve, or a wrong value, is named by line, by serve and by env', async (t) => {
   const session = await startSession(t);
   const config = join(session.folder, 'service.conf');
   const env = { IMAGELOG_CONFIG: config };

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import type { ExecutionContext } from 'ava';
+import { type ClientIo, runAnywhere } from '../../src/cli/client/run-anywhere.js';
 import { run } from '../../src/cli/run.js';
 import { fixturePath } from '../support/fixtures.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
@@ -29,6 +30,8 @@ export interface Surroundings {
   readonly onOutput?: (text: string) => void;
   /** Called with each piece of the standard error as it comes. */
   readonly onError?: (text: string) => void;
+  /** As a process runs a command line: in the server that holds the store, if there is one. */
+  readonly isAnywhere?: boolean;
   /** The standard output fails with this after so many writes. */
   readonly breaks?: { readonly after: number; readonly error: Error };
 }
@@ -76,8 +79,10 @@ export async function startSession(t: ExecutionContext, start?: string): Promise
       ...(columns === undefined ? {} : { columns }),
       ...(onError && { onOutput: onError }),
     });
-    const code = await run(argv, {
-      stdin: inputOf(surroundings.stdin),
+    const stdin = inputOf(surroundings.stdin);
+    const io: ClientIo = {
+      stdin,
+      isInputTerminal: stdin.isTTY === true,
       stdout,
       stderr,
       env: { IMAGELOG_STORE: store, IMAGELOG_ACTOR: 'tester', HOME: folder, ...surroundings.env },
@@ -85,7 +90,8 @@ export async function startSession(t: ExecutionContext, start?: string): Promise
       timeZone: surroundings.timeZone ?? 'UTC',
       signal: surroundings.signal ?? new AbortController().signal,
       ...(surroundings.ignoreInterrupts === undefined ? {} : { ignoreInterrupts: surroundings.ignoreInterrupts }),
-    });
+    };
+    const code = await (surroundings.isAnywhere === true ? runAnywhere : run)(argv, io);
     return { code, stdout: stdout.text, stderr: stderr.text, bytes: stdout.bytes };
   };
   return {

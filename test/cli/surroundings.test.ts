@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { displayWidth } from '../../src/cli/render/display-width.js';
-import { storeDirectory } from '../../src/cli/context.js';
+import { storeDirectory } from '../../src/cli/store-directory.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import { archive, objectsOf, type Session, startSession } from './session.js';
 

@@ -1,11 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import type { ExecutionContext } from 'ava';
 import { copyImage } from '../../src/registry-client/copy.js';
 import { Pull } from '../../src/registry-client/pull.js';
 import { pushImage } from '../../src/registry-client/push.js';
@@ -15,9 +10,11 @@ import { RegistrySession } from '../../src/registry-client/registry-session.js';
 import { digestOf } from '../../src/model/digest.js';
 import { archivePath } from '../store/fixture-archives.js';
 import { temporaryStore } from '../store/temporary-store.js';
+import { breakingProxy } from '../support/breaking-proxy.js';
 import { inChunks } from '../support/build-tar.js';
 import { requires } from '../support/requires.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
+import { startDockerRegistry } from './docker-registry.js';
 import { skopeo } from './run-program.js';
 
 const withRegistry = requires('docker-registry');
@@ -25,43 +22,8 @@ const withSkopeo = requires('docker-registry', 'skopeo');
 /** `hunter2` of ann, as htpasswd writes it with bcrypt. */
 const PASSWORDS = 'ann:$2b$04$abcdefghijklmnopqrstuuV3duMsC0HpUex6N9qapiuOHHWkwRXVm\n';
 
-/** Starts docker's registry on a free port of the loopback address; `more` is added to its configuration. */
-async function dockerRegistry(t: ExecutionContext, more = ''): Promise<string> {
-  const folder = await temporaryDirectory(t);
-  const host = `127.0.0.1:${await freePort()}`;
-  const config = join(folder, 'config.yml');
-  const storage = `storage: {filesystem: {rootdirectory: ${join(folder, 'data')}}}`;
-  await writeFile(config, `version: 0.1\n${storage}\nhttp: {addr: "${host}"}\nlog: {level: error}\n${more}`);
-  const child = spawn('docker-registry', ['serve', config], { stdio: 'ignore' });
-  t.teardown(async () => {
-    if (!isRunning(child)) return;
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-  });
-  for (let tries = 0; tries < 100 && isRunning(child); tries++) {
-    const answer = await fetch(`http://${host}/v2/`).catch(() => undefined);
-    if (answer !== undefined) return host;
-    await delay(50);
-  }
-  throw new Error('docker-registry does not answer');
-}
-
-function isRunning({ exitCode, signalCode }: ChildProcess): boolean {
-  return exitCode === null && signalCode === null;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
-
 withRegistry("docker's registry takes what is pushed, and gives it back with the same digests", async (t) => {
-  const [host, other] = [await dockerRegistry(t), await dockerRegistry(t)];
+  const [host, other] = [await startDockerRegistry(t), await startDockerRegistry(t)];
   const [store, again] = [await temporaryStore(t), await temporaryStore(t)];
   for (const fixture of ['docker25-all.tar', 'oci-multi-platform.tar']) await store.load(archivePath(fixture));
   for (const name of ['tiny:multi', 'shop/app:1.0', 'shop/app:2.0']) {
@@ -79,36 +41,8 @@ withRegistry("docker's registry takes what is pushed, and gives it back with the
   t.deepEqual(mounted.blobs, { uploaded: 0, mounted: 4, present: 0 });
 });
 
-/** Passes connections on to `host`; the first that sends so many bytes breaks. Returns its own host. */
-async function breakingProxy(t: ExecutionContext, host: string, bytes: number): Promise<string> {
-  let isBroken = false;
-  const sockets = new Set<Socket>();
-  const server = createServer((client) => {
-    const upstream = connect(Number(host.split(':')[1]), '127.0.0.1');
-    let passed = 0;
-    client.on('data', (chunk) => {
-      passed += chunk.length;
-      upstream.write(chunk);
-      if (isBroken || passed < bytes) return;
-      isBroken = true;
-      client.destroy();
-    });
-    for (const socket of [client, upstream]) sockets.add(socket.on('error', () => undefined));
-    client.once('close', () => upstream.end());
-    upstream.pipe(client);
-  }).listen(0, '127.0.0.1');
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return `127.0.0.1:${address.port}`;
-}
-
 withRegistry("docker's registry takes an upload that broke off, and gives a part of a blob", async (t) => {
-  const host = await breakingProxy(t, await dockerRegistry(t), 1_500_000);
+  const host = await breakingProxy(t, await startDockerRegistry(t), 1_500_000);
   const bytes = randomBytes(3_000_000);
   const waits: number[] = [];
   const session = new RegistrySession(host, { wait: async (durationMs) => void waits.push(durationMs) });
@@ -130,7 +64,7 @@ withRegistry("docker's registry takes an upload that broke off, and gives a part
 });
 
 withSkopeo('skopeo reads what was pushed, and what skopeo copied is pulled', async (t) => {
-  const host = await dockerRegistry(t);
+  const host = await startDockerRegistry(t);
   const store = await temporaryStore(t);
   await store.load(archivePath('oci-multi-platform.tar'));
   const { digest } = await pushImage(store, { name: 'tiny:multi', target: `${host}/a/tiny:1` });
@@ -145,7 +79,7 @@ withSkopeo('skopeo reads what was pushed, and what skopeo copied is pulled', asy
 withRegistry("docker's registry with passwords takes those of a file of docker", async (t) => {
   const folder = await temporaryDirectory(t);
   await writeFile(join(folder, 'htpasswd'), PASSWORDS);
-  const host = await dockerRegistry(t, `auth: {htpasswd: {realm: test, path: ${join(folder, 'htpasswd')}}}\n`);
+  const host = await startDockerRegistry(t, { auth: { htpasswd: { realm: 'test', path: join(folder, 'htpasswd') } } });
   const auth = Buffer.from('ann:hunter2').toString('base64');
   await mkdir(join(folder, '.docker'));
   await writeFile(join(folder, '.docker/config.json'), JSON.stringify({ auths: { [host]: { auth } } }));

@@ -8,6 +8,7 @@ import {
   MAX_REGISTRY_PAGES,
   MAX_REGISTRY_REDIRECTS,
   MAX_RETRY_AFTER_MS,
+  MIN_REGISTRY_PROGRESS_BYTES,
   REGISTRY_IDLE_MS,
   REGISTRY_RETRY_MAX_MS,
   REGISTRY_RETRY_MIN_MS,
@@ -260,8 +261,8 @@ test('a list without an end is refused, and one that is not JSON or too large', 
   t.regex((await rejection(t, 'REGISTRY_INVALID', all)).message, /expected at most/);
 });
 
-/** Breaks the first `breaks` bodies of a blob after 100,000 bytes each. */
-function breaking(registry: FakeRegistry, bytes: Buffer, breaks: number): void {
+/** Breaks the first `breaks` bodies of a blob after `each` bytes. */
+function breaking(registry: FakeRegistry, bytes: Buffer, breaks: number, each = 100_000): void {
   let left = breaks;
   registry.intercept = ({ url = '', headers }, response) => {
     if (!url.includes('/blobs/') || left-- <= 0) return false;
@@ -270,7 +271,7 @@ function breaking(registry: FakeRegistry, bytes: Buffer, breaks: number): void {
       'content-length': bytes.length - start,
       ...(start === 0 ? {} : { 'content-range': `bytes ${start}-${bytes.length - 1}/${bytes.length}` }),
     });
-    response.write(bytes.subarray(start, start + 100_000), () => response.destroy());
+    response.write(bytes.subarray(start, start + each), () => response.destroy());
     return true;
   };
 }
@@ -287,6 +288,16 @@ test('a blob continues where its connection broke, as often as it makes progress
     registry.seen.some(({ headers }) => headers.range === 'bytes=800000-'),
     'no byte came twice',
   );
+});
+
+test('a blob of which each connection brings a few bytes is unavailable', async (t) => {
+  const registry = await fakeRegistry(t);
+  const bytes = randomBytes(100_000);
+  const digest = registry.addBlob(bytes);
+  breaking(registry, bytes, Number.POSITIVE_INFINITY, MIN_REGISTRY_PROGRESS_BYTES / 100);
+  const { client, waits } = clientOf(t, registry);
+  await rejection(t, 'REGISTRY_UNAVAILABLE', collect(client.blob(digest, { size: bytes.length })));
+  t.is(waits.length, MAX_REGISTRY_ATTEMPTS - 1);
 });
 
 test('a registry without ranges sends a broken blob again, and what came is skipped', async (t) => {

@@ -31,7 +31,7 @@ test('an index comes with all its platforms in one transaction, and is pushed wi
   const store = await temporaryStore(t);
   const result = await pulled(store, `${registry.host}/shop/app:1`);
   t.like(result, { reference: `${registry.host}/shop/app:1`, digest: index, layersAdded: 3, notices: [] });
-  for await (const { transaction } of store.log.read()) t.is(transaction.first, 1);
+  for await (const { transaction, via } of store.log.read()) t.deepEqual([transaction.first, via], [1, 'pull']);
   t.is(store.referenceEntries()[0]?.target?.digest, index);
   const target = `${other.host}/copy/app:2`;
   const sent = await pushImage(store, { name: `${registry.host}/shop/app:1`, target }, quick);

@@ -90,6 +90,20 @@ test('an upload that the registry forgot, or that broke before a byte, begins ag
   }
 });
 
+test('a registry that does not take the rest yet is asked again how far it came', async (t) => {
+  const registry = await fakeRegistry(t);
+  const plan: ('break' | 'busy')[] = ['break', 'busy', 'busy'];
+  registry.intercept = (request, response) => {
+    const next = request.method === 'PATCH' ? plan.shift() : undefined;
+    if (next === 'break') return breakAfter(registry, request, 300_000);
+    if (next === 'busy') fail(response, 416, 'BLOB_UPLOAD_INVALID');
+    return next === 'busy';
+  };
+  t.is(await clientOf(t, registry).putBlob(blobOf(large), from(large)), 'uploaded');
+  t.true(registry.blobs.get(digestOf(large))?.equals(large));
+  t.is(methods(registry).filter((method) => method === 'GET').length, 3);
+});
+
 test('a small blob whose connection broke begins again', async (t) => {
   const registry = await fakeRegistry(t);
   let breaks = 2;

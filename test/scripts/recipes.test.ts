@@ -8,7 +8,9 @@ import { EventSource } from 'eventsource';
 import { auditServer } from '../../scripts/examples/audit-service.js';
 import { eventApp } from '../../scripts/examples/events-hono.js';
 import { eventServer } from '../../scripts/examples/events-node.js';
+import { webhookReceiver } from '../../scripts/examples/webhook-receiver.js';
 import { checkProof } from '../../src/log/checkpoint.js';
+import { createServer as createStoreServer } from '../../src/server/create-server.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import type { Follower } from '../../src/store/follow/event-filter.js';
 import { idNamed, imageConfig } from '../support/image-configs.js';
@@ -143,3 +145,25 @@ for (const [name, serverOf] of [
     t.is(response.status, 204);
   });
 }
+
+test('a receiver of webhooks takes signed events in order, one that failed again, and refuses others', async (t) => {
+  const store = await movedTag(t);
+  const secret = `whsec_${Buffer.alloc(24, 7).toString('base64')}`;
+  const taken: unknown[] = [];
+  let failures = 1;
+  const receiver = webhookReceiver(secret, async (event) => {
+    if (failures-- > 0) throw new Error('the database is down');
+    taken.push((event as { data: { reason: unknown } }).data.reason);
+  });
+  const url = await listening(t, receiver);
+  const filter = { type: 'ReferenceSet', reference: '*:prod' } as const;
+  const webhooks = [{ name: 'ci', url, secret, filter, from: 1, retry: { baseMs: 1, capMs: 5 } }];
+  const server = createStoreServer(store, { webhooks });
+  while (taken.length < 2) await delay(2);
+  await server.close();
+  t.deepEqual(taken, ['release 1.0', 'hotfix']);
+  const headers = { 'webhook-id': 'x', 'webhook-timestamp': String(Date.now() / 1_000), 'webhook-signature': 'v1,AAAA' };
+  t.is((await fetch(url, { method: 'POST', headers, body: '{}' })).status, 401);
+  t.is((await fetch(url, { method: 'POST', body: '{}' })).status, 401);
+  t.is(taken.length, 2);
+});

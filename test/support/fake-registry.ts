@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { ExecutionContext } from 'ava';
 import { type Digest, digestOf } from '../../src/model/digest.js';
@@ -28,10 +29,12 @@ export class FakeRegistry {
   readonly #server: Server;
   #uploads = 0;
 
-  constructor() {
-    this.#server = createServer((request, response) => {
+  /** With a certificate it speaks TLS. */
+  constructor(tls?: { readonly key: string; readonly cert: string }) {
+    const listener = (request: IncomingMessage, response: ServerResponse): void => {
       this.#answer(request, response).catch((error: unknown) => response.destroy(error as Error));
-    });
+    };
+    this.#server = tls === undefined ? createServer(listener) : createSecureServer(tls, listener);
   }
 
   async start(t: ExecutionContext): Promise<this> {

@@ -47,9 +47,10 @@ const BELOW: readonly CommandEntry[] = [
     usage: 'reset <name>',
     group: 'Commands:',
     summary: 'make a consumer continue from another place',
+    may: 'admin',
     load: async () => resetGrammar,
   },
-  { usage: 'rm <name>', group: 'Commands:', summary: 'forget a consumer', load: async () => rmGrammar },
+  { usage: 'rm <name>', group: 'Commands:', summary: 'forget a consumer', may: 'admin', load: async () => rmGrammar },
 ];
 
 async function consumers(context: CommandContext): Promise<void> {

@@ -45,10 +45,11 @@ interface Row {
 async function rowsOf(context: CommandContext, command: Command): Promise<Row[]> {
   const { io, directory, write, keyFile, waitMs } = context;
   const { env } = io;
-  const { defaultActor } = await loadCode('of an open store', import('../../store/open/open-store.js'));
+  const { defaultActor } = await loadCode('of an open store', import('../../store/open/default-actor.js'));
   const row = rowMaker(context, command);
   return [
     row('store', directory, '--store', ['IMAGELOG_STORE'], ['XDG_DATA_HOME']),
+    row('host', hostOf(context, command), '--host', ['IMAGELOG_HOST']),
     row('actor', write.actor ?? defaultActor(), '--actor', ['IMAGELOG_ACTOR']),
     row('key', keyFile ?? null, '--key', ['IMAGELOG_KEY']),
     row('wait', waitMs % 1_000 === 0 ? `${waitMs / 1_000}s` : `${waitMs}ms`, '--wait', ['IMAGELOG_WAIT']),
@@ -63,6 +64,15 @@ async function rowsOf(context: CommandContext, command: Command): Promise<Row[]>
     row('code cache', cacheFolder(env), undefined, [], ['XDG_CACHE_HOME', 'HOME']),
     row('stack traces', env['IMAGELOG_DEBUG'] ? 'yes' : 'no', undefined, ['IMAGELOG_DEBUG']),
   ];
+}
+
+/** The server that is named; one that holds the store needs no name. */
+function hostOf({ io: { env } }: CommandContext, command: Command): string | null {
+  const levels = [command, ...(command.parent === null ? [] : [command.parent])];
+  const typed = levels
+    .map((level) => level.opts<{ readonly host?: string | false }>().host)
+    .find((each) => each !== undefined);
+  return typed === false ? null : (typed ?? nonEmpty(env['IMAGELOG_HOST']) ?? null);
 }
 
 async function serveRows({ io: { env } }: CommandContext, { all }: { readonly all: boolean }): Promise<Row[]> {

@@ -1,4 +1,3 @@
-import { access } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import { StoreError } from '../../errors.js';
@@ -71,7 +70,7 @@ async function load(context: CommandContext, files: readonly string[], flags: Lo
   if (sources.filter((source) => source === STDIN).length > 1) {
     throw new UsageError('the standard input can be read only once');
   }
-  await mustBeThere(sources[0]);
+  await mustBeThere(context, sources[0]);
   await using store = await openFor(context, 'create');
   const pace = new Pace(context.io);
   for (const source of sources) {
@@ -84,13 +83,10 @@ async function load(context: CommandContext, files: readonly string[], flags: Lo
 }
 
 /** A name that is mistyped makes no store. */
-async function mustBeThere(source: string | undefined): Promise<void> {
+async function mustBeThere({ files }: CommandContext, source: string | undefined): Promise<void> {
   if (source === undefined || source === STDIN) return;
-  await access(source).catch((cause: NodeJS.ErrnoException) => {
-    // The read names any other failure.
-    if (cause.code !== 'ENOENT') return;
-    const data = { path: source, systemCode: cause.code, hint: OWN_HINTS.FILE_NOT_FOUND };
-    throw new StoreError('FILE_NOT_FOUND', `cannot read ${source}: no such file`, { cause, data });
+  await files.mustBeThere(source).catch((error: unknown) => {
+    throw withOwnHint(error, OWN_HINTS);
   });
 }
 
@@ -105,6 +101,7 @@ async function loadOne(
   { platform, allPlatforms, overwrite, tag, repository }: LoadFlags,
 ): Promise<LoadResult> {
   const progress = progressBar(context, `load ${printable(nameOf(source))}`, sizeText, pace);
+  const archive = source === STDIN ? undefined : context.files.archive(source);
   const options: LoadOptions = {
     ...context.write,
     platform,
@@ -113,10 +110,10 @@ async function loadOne(
     tag,
     repository,
     signal: context.signal,
-    onProgress: progress.update,
+    onProgress: (done, total) => progress.update(done, total ?? archive?.total()),
   };
   try {
-    if (source !== STDIN) return await store.load(source, options);
+    if (archive !== undefined) return await store.load(archive.source, options);
     // Lets an abort end a read that waits for a slow writer.
     return await store.load(addAbortSignal(context.signal, context.io.stdin), options);
   } catch (error) {

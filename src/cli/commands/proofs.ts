@@ -3,7 +3,6 @@ import { Readable } from 'node:stream';
 import { MAX_NOTE_BYTES, MAX_PROOF_BYTES, MAX_RECORD_BYTES } from '../../limits.js';
 import { type CheckedProof, checkProof, parseCheckpoint, parseProof } from '../../log/checkpoint.js';
 import { bytesToBase64 } from '../../log/note.js';
-import { writeArchiveFile } from '../archive-target.js';
 import { type Grammar, nonEmptyText } from '../command.js';
 import { answer, type CommandContext, writeJson } from '../context.js';
 import { eventToJSON } from '../../log/event-json.js';
@@ -71,7 +70,7 @@ async function prove(context: CommandContext, seq: number, flags: ProveFlags): P
     await file.writeFile(text);
     await file.sync();
   };
-  await writeArchiveFile({ writeTo, stream: () => Readable.from([text]) }, output, context.signal);
+  await context.files.write({ writeTo, stream: () => Readable.from([text]) }, output, context.signal);
   const { origin, size, signatures } = parseProof(text).checkpoint;
   const proves = `${printable(output)} proves event ${seq} of ${printable(origin)}, of ${size} events`;
   await answer(context, { file: output, seq, origin, size, signedBy: signatures.map(({ name }) => name) }, proves);
@@ -110,7 +109,7 @@ export const checkProofGrammar: Grammar = () => ({
 async function checkProofFile(context: CommandContext, file: string, flags: CheckProofFlags): Promise<void> {
   const read = (path: string, limitBytes: number): Promise<Uint8Array> => readInput(context, path, limitBytes);
   const proof = await checkProof(await read(file, MAX_PROOF_BYTES), {
-    key: await trustedKey(flags.key),
+    key: await trustedKey(context, flags.key),
     checkpoint: flags.checkpoint === undefined ? undefined : await read(flags.checkpoint, MAX_NOTE_BYTES),
     record: flags.record === undefined ? undefined : await read(flags.record, MAX_RECORD_BYTES),
   });

@@ -47,7 +47,12 @@ async function refs(context: CommandContext, names: readonly string[], flags: Re
   const { colors, timeZone, out, trunc } = context;
   const format = flags.format ?? (context.json ? 'json' : 'table');
   if (format === 'json') {
-    for (const interval of [...lives.values()].flat()) await writeJson(context, intervalObject(interval));
+    for (const interval of [...lives.values()].flat()) {
+      const [counted] = reading.isPast ? [] : reading.store.registry.pulls(interval.reference);
+      // Of all its periods: pulls are counted by reference and hour.
+      const pulls = counted === undefined ? {} : { pulls: counted.pulls };
+      await writeJson(context, { ...intervalObject(interval), ...pulls });
+    }
     return;
   }
   if (format === 'csv') {
@@ -66,7 +71,10 @@ async function refs(context: CommandContext, names: readonly string[], flags: Re
   const periods = new Map([...lives].map(([reference, intervals]) => [reference, referencePeriods(intervals)]));
   const [[reference, only] = ['', []], ...others] = periods;
   const isOne = others.length === 0 && names.every((name) => !isPattern(name));
-  for (const line of isOne ? timelineLines(reference, only, options) : referenceTableLines(periods, options)) {
+  const [pulls] = reading.isPast ? [] : reading.store.registry.pulls(reference);
+  for (const line of isOne
+    ? timelineLines(reference, only, { ...options, pulls })
+    : referenceTableLines(periods, options)) {
     await out.line(line);
   }
 }

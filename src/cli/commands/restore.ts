@@ -43,7 +43,7 @@ async function restore(context: CommandContext, source: string, { against, key }
   try {
     report = await restoreStore(context.directory, source, {
       against: await trustedCheckpoints(context, against),
-      key: await trustedKey(key),
+      key: await trustedKey(context, key),
       onProgress: progress.update,
       onNotice: (notice) => context.err.post(noticeLine(notice, context.errColors)),
       signal: context.signal,

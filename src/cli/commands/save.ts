@@ -1,5 +1,5 @@
 import { pipeline } from 'node:stream/promises';
-import { type FileContent, writeArchiveFile } from '../archive-target.js';
+import type { FileContent } from '../archive-target.js';
 import type { Grammar } from '../command.js';
 import { answer, type CommandContext } from '../context.js';
 import { UsageError } from '../exit-codes.js';
@@ -58,7 +58,7 @@ async function save(context: CommandContext, names: readonly string[], flags: Sa
       stream: () => store.save(names, options),
     };
     if (output === '-') await pipeline(archive.stream(), context.out.stream, { end: false, signal });
-    else await writeArchiveFile(archive, output, signal);
+    else await context.files.write(archive, output, signal);
   } finally {
     progress.end();
   }

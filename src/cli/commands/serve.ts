@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import { loadCode } from '../../errors.js';
+import type { RunCommand } from '../../server/command/command-call.js';
 import { parseAddress } from '../../server/service/address.js';
 import type { AccessLogTarget, ServeOptions, Serving } from '../../server/service/serve-store.js';
 import { socketPathOf } from '../../server/service/socket.js';
+import { credentialFinder } from '../../registry-client/credentials.js';
 import { type Grammar, nonEmptyText } from '../command.js';
 import { withConfig } from '../config-file.js';
 import { type CommandContext, contextOf } from '../context.js';
@@ -17,8 +19,8 @@ import { parseWait } from '../settings.js';
 
 type ServeFlags = TypedValues & { readonly config?: string };
 
-/** `imagelog serve`: serves the store over HTTP until it is told to stop. */
-export const serveGrammar: Grammar = (_, command) => ({
+/** `imagelog serve`: serves the store over HTTP until a signal ends it. */
+export const serveGrammar: Grammar = ({ run }, command) => ({
   about:
     'A registry that docker, podman and others push to and pull from, the feed of events, and the socket that other ' +
     'commands use. Creates the store when there is none. With --at the whole store is served as it was, read-only. ' +
@@ -34,7 +36,7 @@ export const serveGrammar: Grammar = (_, command) => ({
     option('--config <file>', 'the configuration file, instead of the usual one ($IMAGELOG_CONFIG)', nonEmptyText),
     ...serveSettings.flatMap(optionsOf),
   ],
-  action: (context: CommandContext, flags: ServeFlags) => serve(configured(context, command, flags), flags),
+  action: (context: CommandContext, flags: ServeFlags) => serve(configured(context, command, flags), flags, run),
 });
 
 function optionsOf(setting: (typeof serveSettings)[number]): ReturnType<typeof option>[] {
@@ -51,7 +53,12 @@ function configured(context: CommandContext, command: Command, { config }: Serve
   if (config === undefined) return context;
   const { out, err, at, errColors } = context;
   const io = withConfig(context.io, config);
-  return contextOf(command, io, { out, err }, { at, onNotice: (notice) => err.post(noticeLine(notice, errColors)) });
+  return contextOf(
+    command,
+    io,
+    { out, err },
+    { at, entry: { ownStore: true }, onNotice: (notice) => err.post(noticeLine(notice, errColors)) },
+  );
 }
 
 const OWN_HINTS = {
@@ -59,11 +66,12 @@ const OWN_HINTS = {
   ADDRESS_REFUSED: 'with `--tls-cert` and `--tls-key` other machines are served; or listen at 127.0.0.1',
 } as const;
 
-async function serve(context: CommandContext, flags: TypedValues): Promise<void> {
+async function serve(context: CommandContext, flags: TypedValues, run: Parameters<Grammar>[0]['run']): Promise<void> {
   const settings = madeSettings(context.io.env, flags);
   const onNotice = noticesOf(context);
   const { serveStore } = await loadCode('of the server', import('../../server/service/serve-store.js'));
-  const options = serveOptions(context, settings, onNotice);
+  const { servedRunner } = await loadCode('that runs commands', import('../served/run-served.js'));
+  const options = serveOptions(context, settings, { onNotice, runCommand: servedRunner(run) });
   await using store = await openFor(context, context.at === undefined ? 'create' : 'read');
   const serving = await serveStore(store, options).catch((error: unknown) => {
     throw withOwnHint(error, OWN_HINTS);
@@ -106,11 +114,17 @@ function durationOf(settings: Settings, name: ServeName): number | undefined {
   return parseWait(textOf(settings, name) ?? '');
 }
 
-function serveOptions(context: CommandContext, settings: Settings, onNotice: (notice: string) => void): ServeOptions {
+function serveOptions(
+  context: CommandContext,
+  settings: Settings,
+  { onNotice, runCommand }: { readonly onNotice: (notice: string) => void; readonly runCommand: RunCommand },
+): ServeOptions {
   return {
     server: {
       at: context.at,
+      runCommand,
       metrics: textOf(settings, 'metrics') === 'all' ? 'all' : 'read',
+      upstreamCredentials: credentialFinder(context.io.env),
       trustedProxies: valuesOf(settings, 'trusted-proxies'),
       limits: {
         maxUrlLength: numberOf(settings, 'max-url-length'),
@@ -122,8 +136,13 @@ function serveOptions(context: CommandContext, settings: Settings, onNotice: (no
     },
     listen: valuesOf(settings, 'listen').flatMap((text) => parseAddress(text) ?? []),
     socket: socketOf(context, textOf(settings, 'socket')),
+    socketMode: textOf(settings, 'socket-mode') === '0660' ? 0o660 : 0o600,
     tls: tlsOf(settings),
-    accessFile: textOf(settings, 'access'),
+    files: {
+      access: textOf(settings, 'access'),
+      mirrors: textOf(settings, 'mirrors'),
+      webhooks: webhooksOf(context, textOf(settings, 'webhooks')),
+    },
     accessLog: accessLogOf(context, textOf(settings, 'access-log')),
     limits: {
       maxHeaderBytes: numberOf(settings, 'max-header-bytes'),
@@ -140,6 +159,11 @@ function socketOf({ at, directory }: CommandContext, text: string | undefined): 
   if (text !== undefined) return text === 'no' ? undefined : text;
   // Commands that find it there speak of the present.
   return at === undefined ? socketPathOf(directory) : undefined;
+}
+
+function webhooksOf({ at }: CommandContext, file: string | undefined): string | undefined {
+  if (at === undefined || file === undefined) return file;
+  throw new UsageError('a server of the past sends no webhooks: leave out --at or --webhooks');
 }
 
 function tlsOf(settings: Settings): ServeOptions['tls'] {

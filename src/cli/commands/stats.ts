@@ -39,6 +39,7 @@ async function stats(context: CommandContext): Promise<void> {
     ['references', String(numbers.references)],
     ['artifacts', String(numbers.artifacts)],
     ['layers', `${numbers.layers}${files}`],
+    ...(numbers.pulls === 0 ? [] : [['pulls', String(numbers.pulls)] as const]),
   ];
   for (const name of numbers.damagedLogs)
     rows.push(['damaged log', `${name}; remove the folder when you no longer need it`]);

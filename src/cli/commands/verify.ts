@@ -44,23 +44,37 @@ async function verify(
   directory: string | undefined,
   { against, key, fast }: VerifyFlags,
 ): Promise<void> {
+  // A backup, or another store, is where the command was typed.
+  if (directory !== undefined) context.io.client?.decline();
   const path = directory === undefined ? context.directory : resolve(directory);
   const looked = new Looked(context);
   const options: VerifyOptions = {
     against: await trustedCheckpoints(context, against),
-    key: await trustedKey(key),
+    key: await trustedKey(context, key),
     fast,
     signal: context.signal,
     onProgress: looked.note,
     onNotice: (notice) => context.err.post(noticeLine(notice, context.errColors)),
   };
   try {
-    const violations = await whenUnlocked(context, () => verifyStore(path, options));
+    const violations = await violationsOf(context, path, options);
     looked.end();
     await tell(context, path, violations, looked.summary());
   } finally {
     looked.end();
   }
+}
+
+/** A server verifies the store that it has open. */
+async function violationsOf(
+  context: CommandContext,
+  path: string,
+  options: VerifyOptions,
+): Promise<readonly Violation[]> {
+  const { client } = context.io;
+  if (client === undefined) return whenUnlocked(context, () => verifyStore(path, options));
+  client.mustBeAllowed('admin');
+  return client.store.verify(options);
 }
 
 async function tell(

@@ -1,3 +1,4 @@
+import { withoutRepeats } from '../image-list.js';
 import type { ArtifactFacts } from '../artifact-facts.js';
 import type { BuildStep, ImageFacts } from '../image-facts.js';
 import type { ImageFilter } from '../image-filter.js';
@@ -101,7 +102,10 @@ export function imageTreeLines(images: readonly ImageFacts[], { colors, width, t
 }
 
 function namesText({ references }: ImageFacts): string {
-  return references.length === 0 ? NONE : references.map((each) => printable(familiarReference(each))).join(', ');
+  if (references.length === 0) return NONE;
+  return withoutRepeats(references)
+    .map((each) => printable(familiarReference(each)))
+    .join(', ');
 }
 
 const BAR_COLUMNS = 8;

@@ -1,9 +1,10 @@
 import type { Digest } from '../../model/digest.js';
 import { pointedText } from '../events.js';
 import type { SummaryFormat } from '../../model/event-facts.js';
+import type { PullCount } from '../../store/registry-store.js';
 import type { ReferencePeriod } from '../query.js';
 import { displayWidth, pad, truncate } from './display-width.js';
-import { type Colors, durationText, type Paint, printable, routeText } from './text.js';
+import { type Colors, countText, durationText, type Paint, printable, routeText } from './text.js';
 import { familiarReference } from '../../model/reference.js';
 import { type Column, tableLines } from './table.js';
 import { timeColumn, zonedMinuteText, zonedText } from './times.js';
@@ -119,6 +120,8 @@ interface TimelineOptions {
   readonly width?: number | undefined;
   readonly colors: Colors;
   readonly show: SummaryFormat;
+  /** How often it was pulled, if it ever was. */
+  readonly pulls?: PullCount | undefined;
 }
 
 /** Strip width without a limit, and the maximum: longer strips are hard to take in. */
@@ -147,6 +150,7 @@ export function timelineLines(
   };
   return [
     ...headLines(printable(familiarReference(reference)), periods, drawing),
+    ...pullLines(drawing),
     '',
     ...stripLines(periods, drawing),
     '',
@@ -195,6 +199,13 @@ function headLines(name: string, periods: readonly ReferencePeriod[], drawing: D
     ...(why === '' || displayWidth(`${since} ${why}`) <= width ? [`${since} ${why}`.trimEnd()] : [since, why]),
   ];
   return [lines[0] ?? '', ...lines.slice(1).map((line) => truncate(line, width))];
+}
+
+/** Pulls are counted by the hour. */
+function pullLines({ pulls, timeZone }: Drawing): string[] {
+  if (pulls === undefined) return [];
+  const last = zonedMinuteText(pulls.lastHour, timeZone);
+  return [`pulled ${countText(pulls.pulls, 'time')}, the last in the hour from ${last}`];
 }
 
 function stripLines(periods: readonly ReferencePeriod[], { width, looks, end, ...drawing }: Drawing): string[] {

@@ -11,6 +11,8 @@ const MOST_EXAMPLES = 3;
 /** Counts the events of one transaction and keeps a few to name: its size does not matter. */
 export class TransactionTally {
   readonly #counts = new Map<EventType, number>();
+  /** References by digest that were set: a push sets one beside its tags, which says no more. */
+  #digests = 0;
   readonly #named = new Map<EventType, StoredEvent[]>();
   readonly #chosen = new Set<StoredEvent>();
   #size = 0;
@@ -21,7 +23,8 @@ export class TransactionTally {
   /** Adds an event, in any order; a chosen one, which the reader asked for, is named first. */
   add(event: StoredEvent, isChosen = false): void {
     this.#size += 1;
-    this.#counts.set(event.type, this.countOf(event.type) + 1);
+    this.#counts.set(event.type, (this.#counts.get(event.type) ?? 0) + 1);
+    if (isByDigest(event)) this.#digests += 1;
     if (event.type === 'ContentErased') this.#erasedBytes += event.size;
     if (this.#last === undefined || event.seq > this.#last.seq) this.#last = event;
     if (isChosen) {
@@ -52,7 +55,8 @@ export class TransactionTally {
 
   #rank(event: StoredEvent): number {
     if (this.#chosen.has(event)) return 0;
-    return isMove(event) ? 1 : 2;
+    if (isMove(event)) return 1;
+    return isByDigest(event) ? 3 : 2;
   }
 
   get size(): number {
@@ -69,18 +73,28 @@ export class TransactionTally {
   }
 
   countOf(type: EventType): number {
-    return this.#counts.get(type) ?? 0;
+    const count = this.#counts.get(type) ?? 0;
+    return type === 'ReferenceSet' && this.#hasTags ? count - this.#digests : count;
+  }
+
+  get #hasTags(): boolean {
+    return this.#digests < (this.#counts.get('ReferenceSet') ?? 0);
   }
 
   /** Kept events of a type: chosen ones, moves, then by seq. */
   named(type: EventType): readonly StoredEvent[] {
-    return this.#named.get(type) ?? [];
+    const kept = this.#named.get(type) ?? [];
+    return this.#digests > 0 && this.#hasTags ? kept.filter((event) => !isByDigest(event)) : kept;
   }
 
   /** Whether the reader asked for this event and not for its whole transaction. */
   isChosen(event: StoredEvent): boolean {
     return this.#chosenSize < this.#size && this.#chosen.has(event);
   }
+}
+
+function isByDigest(event: StoredEvent): boolean {
+  return event.type === 'ReferenceSet' && event.reference.includes('@');
 }
 
 /** Whether a reference pointed at something else before. */

@@ -4,6 +4,7 @@ import {
   MAX_LOGIN_FAILURES_PER_ADDRESS,
   MAX_LOGIN_FAILURES_PER_USER,
 } from '../../limits.js';
+import { RecentMap } from '../../model/recent-map.js';
 
 /** Whose failures an attempt counts to. */
 export interface Attempt {
@@ -56,7 +57,7 @@ export class LoginLimits {
 /** Failures by key; the oldest window is dropped from a full table. */
 class FailureTable {
   readonly #max: number;
-  readonly #failures = new Map<string, Failures>();
+  readonly #failures = new RecentMap<string, Failures>(MAX_LOGIN_FAILURE_KEYS);
 
   constructor(max: number) {
     this.#max = max;
@@ -73,8 +74,6 @@ class FailureTable {
       failures.count += 1;
       return;
     }
-    const [oldest] = this.#failures.keys();
-    if (this.#failures.size >= MAX_LOGIN_FAILURE_KEYS && oldest !== undefined) this.#failures.delete(oldest);
     this.#failures.set(key, { count: 1, untilMs: now + LOGIN_FAILURE_WINDOW_MS });
   }
 

@@ -1,6 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { hash } from 'bcryptjs';
 import { MAX_KEPT_LOGINS, MAX_WAITING_LOGINS } from '../../limits.js';
+import { RecentMap } from '../../model/recent-map.js';
 import type { Users } from './htpasswd.js';
 
 /** Salt and cost for a name that a users file without users does not have. */
@@ -18,7 +19,8 @@ type CompareBcrypt = (password: string, stored: string) => Promise<boolean>;
  */
 export class Passwords {
   readonly #key = randomBytes(32);
-  readonly #right = new Set<string>();
+  /** MACs, the newest last. */
+  readonly #right = new RecentMap<string, true>(MAX_KEPT_LOGINS);
   readonly #running = new Map<string, Promise<boolean>>();
   readonly #fits: CompareBcrypt;
   #last: Promise<unknown> = Promise.resolve();
@@ -34,9 +36,8 @@ export class Passwords {
     const stored = users.get(user);
     if (stored === undefined) return false;
     const mac = this.#macOf(user, password, stored);
-    if (!this.#right.delete(mac)) return false;
-    // The newest stand last.
-    this.#right.add(mac);
+    if (!this.#right.has(mac)) return false;
+    this.#right.set(mac, true);
     return true;
   }
 
@@ -60,7 +61,7 @@ export class Passwords {
     this.#running.set(mac, answer);
     try {
       const isRight = await answer;
-      if (isRight) this.#remember(mac);
+      if (isRight) this.#right.set(mac, true);
       return isRight;
     } finally {
       this.#running.delete(mac);
@@ -76,12 +77,6 @@ export class Passwords {
     // Its caller hears of a failure; the next one must run anyway.
     this.#last = answer.catch(() => undefined);
     return answer;
-  }
-
-  #remember(mac: string): void {
-    const [oldest] = this.#right;
-    if (this.#right.size >= MAX_KEPT_LOGINS && oldest !== undefined) this.#right.delete(oldest);
-    this.#right.add(mac);
   }
 
   /** The same one each time for a name: costs of unknown names are spread as those of known ones. */

@@ -70,8 +70,8 @@ function answer(c: Exchange, bytes: Uint8Array, headers: Record<string, string>)
 }
 
 /** Returns how many events are served: undefined for all that there are. */
-async function servedSize({ store, at }: Service): Promise<number | undefined> {
-  return at === undefined ? undefined : (await store.pointAt(at)).seq;
+async function servedSize({ past }: Service): Promise<number | undefined> {
+  return past;
 }
 
 /** Refuses a tile that the log did not have at the time that is served. */

@@ -64,7 +64,7 @@ export class Channel implements Servable {
     return this.#options.key;
   }
 
-  /** The newest event that is not here any more: who lacks it must read the log. */
+  /** The newest event that is no longer here: a client that lacks it must read the log. */
   get dropped(): number {
     return this.#dropped;
   }

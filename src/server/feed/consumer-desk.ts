@@ -45,7 +45,7 @@ export class ConsumerDesk {
   readonly leases = new Leases();
   readonly #store: EventStore;
   readonly #known = new Map<string, Known>();
-  /** The last change of each consumer that is under way: changes of one are done in turn. */
+  /** The last change in progress of each consumer: changes of one are done in turn. */
   readonly #changes = new Map<string, Promise<unknown>>();
 
   constructor(store: EventStore) {

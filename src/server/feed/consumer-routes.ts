@@ -24,7 +24,7 @@ export function consumerRoutes(
   const desk = new ConsumerDesk(store);
 
   routes.use(async (c, next) => {
-    if (service.at !== undefined && (c.req.method !== 'GET' || c.req.path.endsWith('/events'))) {
+    if (service.past !== undefined && (c.req.method !== 'GET' || c.req.path.endsWith('/events'))) {
       throw new StoreError('STORE_READ_ONLY', 'this server shows the past: consumers are of the present');
     }
     await next();

@@ -11,17 +11,18 @@ import { feedResponse } from './feed-response.js';
 export function feedRoutes(service: Service): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
   const feed = new EventFeed(service);
+  service.metrics.gauge('imagelog_followers', 'Clients that follow the log.', () => feed.size);
   const formats = new FeedFormats(service.store.stats().storeId);
   routes.get('/events', async (c) => {
     requireAction(c, service, 'read');
-    const { store, at } = service;
-    const head = at === undefined ? store.log.head.seq : (await store.pointAt(at)).seq;
+    const { store, past } = service;
+    const head = (await past) ?? store.log.head.seq;
     const request = {
       query: c.req.queries(),
       accept: c.req.header('accept'),
       lastEventId: c.req.header('last-event-id'),
     };
-    const answer = eventAnswer(request, { head, isPast: at !== undefined, formats });
+    const answer = eventAnswer(request, { head, isPast: past !== undefined, formats });
     return answer === undefined ? c.body(null, 204) : feedResponse(c, feed, answer);
   });
   routes.route('/consumers', consumerRoutes(service, { feed, formats }));

@@ -11,13 +11,13 @@ import { checkConsumerName } from '../../store/consumers/consumer.js';
 import type { EventFilter } from '../../store/follow/event-filter.js';
 import type { EventData } from './feed-format.js';
 
-/** When a webhook gives up on an event. */
+/** When a webhook no longer tries to deliver an event. */
 export interface WebhookLimit {
   /** Attempts of this process, at least one; default any number. */
   readonly attempts?: number | undefined;
   /** Age of the event at a failed attempt; default any. */
   readonly ageMs?: number | undefined;
-  /** Whether it goes on with the next event, which loses this one to the target, or stops. Default `skip`. */
+  /** Whether it continues with the next event, which loses this one to the target, or stops. Default `skip`. */
   readonly beyond?: 'skip' | 'stop' | undefined;
 }
 

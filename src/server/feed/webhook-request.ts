@@ -44,7 +44,7 @@ export class TargetConnection {
       request.on('response', (response) => {
         const answer = { status: response.statusCode ?? 0, headers: response.headers };
         response.on('error', () => undefined);
-        // An answer that ends late was given all the same.
+        // An answer that ends late was given anyway.
         response.on('close', () => resolve(answer));
         discard(response);
       });

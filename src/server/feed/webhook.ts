@@ -115,7 +115,7 @@ export class Webhook {
     }
   }
 
-  /** Resolves with whether to go on: false once stopped or closing. */
+  /** Resolves with whether to continue: false once stopped or closing. */
   async #deliver(event: StoredEvent): Promise<boolean> {
     const body = JSON.stringify(this.#json(event));
     const { attempts, ageMs, beyond } = this.#target.limit;

@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isStoreError, StoreError } from '../../errors.js';
-import { MAX_MIRROR_CLIENTS, MAX_SIGHTED_TAGS, MIRROR_WAIT_MS } from '../../limits.js';
+import { MAX_MIRROR_CLIENTS, MIRROR_WAIT_MS } from '../../limits.js';
 import { type Descriptor, type Digest, isDigest } from '../../model/digest.js';
+import { RecentMap } from '../../model/recent-map.js';
 import { canonicalReference, familiarReference } from '../../model/reference.js';
 import { inParallel } from '../../registry-client/parallel.js';
 import type { FindCredentials } from '../../registry-client/credentials.js';
@@ -13,10 +14,11 @@ import { linksOf } from '../../store/registry/links.js';
 import type { WriteOptions } from '../../store/store.js';
 import { HttpFailure } from '../failure.js';
 import { type CompiledRule, compileRule, type MirrorRule } from './rules.js';
+import { Sightings } from './sightings.js';
 
 /** What the answer to a reader says beside the manifest. */
 export interface Sighting {
-  /** What is on its way into the store, where that takes long. */
+  /** What is still being copied into the store, where that takes long. */
   readonly document?: RegistryDocument | undefined;
   /** What the reader should know: the upstream is gone, or moved the tag. */
   readonly warning?: string | undefined;
@@ -46,15 +48,15 @@ interface Arriving {
 export class Mirror {
   readonly #parts: MirrorParts;
   readonly #rules: readonly CompiledRule[];
-  readonly #clients = new Map<string, RegistryClient>();
-  /** When a tag was last seen as it is here, by reference; the oldest first. */
-  readonly #seen = new Map<string, number>();
+  readonly #clients = new RecentMap<string, RegistryClient>(MAX_MIRROR_CLIENTS, ({ session }) => session.close());
+  readonly #sightings: Sightings;
   readonly #looking = new Map<string, Promise<Sighting>>();
   readonly #arriving = new Map<string, Arriving>();
 
   /** @throws {TypeError} for a rule that cannot be used; StoreError FILTER_INVALID */
   constructor(rules: readonly MirrorRule[], parts: MirrorParts) {
     this.#parts = parts;
+    this.#sightings = new Sightings(parts.now);
     this.#rules = rules.map(compileRule);
     for (const rule of this.#rules) if (rule.watch.length > 0) void this.#watch(rule);
   }
@@ -80,11 +82,12 @@ export class Mirror {
     return looking;
   }
 
-  /** Returns a blob that is on its way into the store, read from upstream; undefined if none is. */
+  /** Returns a blob that is being copied into the store, read from upstream; undefined if it is not. */
   blob(repository: string, digest: Digest): RegistryBlob | undefined {
     const rule = this.#ruleOf(repository);
     if (rule === undefined) return undefined;
-    for (const { document } of this.#arriving.values()) {
+    for (const [key, { document }] of this.#arriving) {
+      if (!key.startsWith(`${repository}@`)) continue;
       const link = linksOf(document.bytes, undefined).blobs.find(({ name }) => name === digest);
       if (link === undefined) continue;
       const client = this.#clientOf(rule, repository);
@@ -97,13 +100,12 @@ export class Mirror {
 
   async #look(place: Place, reference: string): Promise<Sighting> {
     const { rule, repository } = place;
-    const { registry, now } = this.#parts;
+    const { registry } = this.#parts;
     const known = registry.manifest(repository, reference);
     if (isDigest(reference)) {
       return known === undefined ? this.#copy(place, reference, undefined) : {};
     }
-    const seen = this.#seen.get(`${repository}:${reference}`);
-    if (known !== undefined && seen !== undefined && now() - seen < rule.freshMs) return {};
+    if (known !== undefined && this.#sightings.ageMs(repository, reference) < rule.freshMs) return {};
     let found: Descriptor | undefined;
     try {
       found = await this.#clientOf(rule, repository).head(reference);
@@ -111,7 +113,10 @@ export class Mirror {
       return answerWithout(known, `${familiarReference(repository)} cannot be reached upstream`, error);
     }
     if (found === undefined) return known === undefined ? {} : { warning: `${reference} is no longer upstream` };
-    if (found.digest === known?.descriptor.digest) return this.#note(place, reference);
+    if (found.digest === known?.descriptor.digest) {
+      this.#sightings.note(repository, reference);
+      return {};
+    }
     if (known !== undefined && !rule.mayMove(reference)) {
       const moved = `${familiarReference(`${repository}:${reference}`)} moved upstream from ${known.descriptor.digest} to ${found.digest}`;
       if (rule.movedTags !== 'follow') this.#parts.onNotice(moved);
@@ -123,21 +128,12 @@ export class Mirror {
     return this.#copy(place, found.digest, reference);
   }
 
-  #note({ repository }: Place, tag: string): Sighting {
-    const key = `${repository}:${tag}`;
-    this.#seen.delete(key);
-    this.#seen.set(key, this.#parts.now());
-    const [oldest] = this.#seen.keys();
-    if (this.#seen.size > MAX_SIGHTED_TAGS && oldest !== undefined) this.#seen.delete(oldest);
-    return {};
-  }
-
   /** Keeps the tag, and the other manifest by its digest: the log has who saw it and when. */
   async #refuse(
     place: Place,
     { tag, found, moved }: { readonly tag: string; readonly found: Digest; readonly moved: string },
   ): Promise<Sighting> {
-    this.#note(place, tag);
+    this.#sightings.note(place.repository, tag);
     if (this.#parts.registry.manifest(place.repository, found) === undefined) {
       const origin = { ...place.origin, reason: `refused: ${moved}` };
       // Its reader gets what was there before: the copy is for who looks into it.
@@ -164,12 +160,14 @@ export class Mirror {
       arriving = { document, done };
       this.#arriving.set(key, arriving);
     }
-    // The failure of a copy that outlives its first reader is told to the operator.
+    // The failure of a copy that outlives its first reader is reported to the operator.
     const outcome = arriving.done.then(
       () => 'kept' as const,
       (error: unknown) => ({ error }),
     );
-    const end = await Promise.race([outcome, delay(MIRROR_WAIT_MS, 'late' as const, { ref: false })]);
+    const { promise: late, end: stopWaiting } = lateAfter(MIRROR_WAIT_MS);
+    const end = await Promise.race([outcome, late]);
+    stopWaiting();
     if (end === 'kept') return {};
     if (end === 'late') {
       void outcome.then((late) => {
@@ -188,20 +186,31 @@ export class Mirror {
     const blobs = linksOf(bytes, undefined).blobs.map(({ target }) => target);
     const missing = new Map(blobs.map((blob) => [blob.digest, blob]));
     const stage = async (digest: Digest): Promise<void> => {
-      if (registry.blob(repository, digest) === undefined) await this.#stage(client, repository, digest);
+      if (registry.blob(repository, digest) === undefined) await this.#stage(place, client, digest);
     };
     await inParallel(missing.keys(), stage, () => undefined);
     const tags = tag === undefined ? [] : [tag];
     const request = { repository, mediaType: descriptor.mediaType, bytes, name: descriptor.digest, tags };
-    await registry.push(request, { ...origin, via: 'mirror' });
-    if (tag !== undefined) this.#note(place, tag);
+    const push = (): Promise<unknown> => registry.push(request, { ...origin, via: 'mirror' });
+    try {
+      await push();
+    } catch (error) {
+      const lacking = isStoreError(error, 'BLOB_NOT_FOUND') ? childrenIn(bytes, error.data) : [];
+      if (lacking.length === 0) throw error;
+      // Another repository has them: this one gets them from its own upstream, or not at all.
+      for (const child of lacking) await this.#keep(place, await client.manifest(child), undefined);
+      await push();
+    }
+    if (tag !== undefined) this.#sightings.note(repository, tag);
   }
 
-  async #stage(client: RegistryClient, repository: string, digest: Digest): Promise<void> {
+  async #stage({ rule, repository }: Place, client: RegistryClient, digest: Digest): Promise<void> {
     const { uploads } = this.#parts.registry;
     try {
-      await uploads.mount(repository, digest, OWNER);
-      return;
+      if (await this.#isSameUpstream(rule, { repository, client, digest })) {
+        await uploads.mount(repository, digest, OWNER);
+        return;
+      }
     } catch (error) {
       if (!isStoreError(error, 'CONTENT_NOT_FOUND')) throw error;
     }
@@ -214,6 +223,19 @@ export class Mirror {
       // A foreign layer is elsewhere, as its manifest says; the push decides whether it may be missing.
       if (!isStoreError(error, 'REGISTRY_NOT_FOUND')) throw error;
     }
+  }
+
+  /**
+   * Whether the blob came from the same registry, which says that this repository has it too: what a
+   * manifest names may be another repository's secret.
+   */
+  async #isSameUpstream(
+    rule: CompiledRule,
+    { repository, client, digest }: { readonly repository: string; readonly client: RegistryClient; readonly digest: Digest },
+  ): Promise<boolean> {
+    const { host } = rule.upstreamOf(repository);
+    const isFromHost = (other: string): boolean => this.#ruleOf(other)?.upstreamOf(other).host === host;
+    return this.#parts.registry.repositoriesWith(digest).some(isFromHost) && client.hasBlob(digest);
   }
 
   #ruleOf(repository: string): CompiledRule | undefined {
@@ -229,11 +251,6 @@ export class Mirror {
     const session = new RegistrySession(host, { credentials, signal, now, plainHttp, insecure });
     const client = new RegistryClient(session, path);
     this.#clients.set(repository, client);
-    const [oldest] = this.#clients.entries();
-    if (this.#clients.size > MAX_MIRROR_CLIENTS && oldest !== undefined) {
-      this.#clients.delete(oldest[0]);
-      oldest[1].session.close();
-    }
     return client;
   }
 
@@ -260,6 +277,13 @@ interface Place {
   readonly origin: WriteOptions;
 }
 
+/** The manifests and indexes that an index names among what its repository lacks. */
+function childrenIn(bytes: Uint8Array, { digests }: Readonly<Record<string, unknown>>): Digest[] {
+  const lacking = Array.isArray(digests) ? digests : [];
+  const children = new Set(linksOf(bytes, undefined).manifests.map(({ target }) => target.digest));
+  return [...children].filter((digest) => lacking.includes(digest));
+}
+
 /** Answers with what is known. @throws {HttpFailure} UPSTREAM_FAILED if nothing is */
 function answerWithout(known: RegistryDocument | undefined, what: string, error: unknown): Sighting {
   if (known === undefined) throw upstreamFailed(what, error);
@@ -277,6 +301,15 @@ async function* rangeOf(
     left -= chunk.length;
     if (left <= 0) return;
   }
+}
+
+/** Resolves with `late` after `ms`, unless it is ended before. */
+function lateAfter(ms: number): { readonly promise: Promise<'late'>; readonly end: () => void } {
+  let timer: NodeJS.Timeout | undefined;
+  const promise = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), ms).unref();
+  });
+  return { promise, end: () => clearTimeout(timer) };
 }
 
 function upstreamFailed(what: string, error: unknown): HttpFailure {

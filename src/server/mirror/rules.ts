@@ -17,7 +17,7 @@ export interface MirrorRule {
    * tells so, `refuse` keeps it and has the other by its digest.
    */
   readonly movedTags?: MovedTags | undefined;
-  /** Patterns of tags that may move whatever `movedTags` says: `latest`, `nightly-*`. */
+  /** Patterns of tags that may move regardless of `movedTags`: `latest`, `nightly-*`. */
   readonly mayMove?: readonly string[] | undefined;
   /** Seconds for which a tag is not looked up again; default 60. */
   readonly freshSeconds?: number | undefined;

@@ -3,13 +3,13 @@ import { lent, streamed } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 import { digestIn } from './paths.js';
 import { rangeOf } from './ranges.js';
-import type { RegistryExchange } from './routes.js';
+import type { RegistryExchange } from './registry-exchange.js';
 
 /** Answers a blob, or a part of it. */
-export async function getBlob({ c, service, path, reads }: RegistryExchange): Promise<Response> {
-  const { name, repository, rest, at } = path;
+export async function getBlob({ c, service, path, reads, isPast }: RegistryExchange): Promise<Response> {
+  const { name, repository, rest } = path;
   const digest = digestIn(rest);
-  const arriving = at === undefined && isDigest(digest) ? service.mirror?.blob(repository, digest) : undefined;
+  const arriving = !isPast && isDigest(digest) ? service.mirror?.blob(repository, digest) : undefined;
   const blob = reads.blob(repository, digest) ?? arriving;
   if (blob === undefined) throw unknownBlob(name, digest);
   const isHead = c.req.method === 'HEAD';

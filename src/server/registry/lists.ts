@@ -2,7 +2,7 @@ import { OCI_INDEX } from '../../archive/documents.js';
 import { familiarReference } from '../../model/reference.js';
 import { HttpFailure } from '../failure.js';
 import { digestIn } from './paths.js';
-import type { RegistryExchange } from './routes.js';
+import type { RegistryExchange } from './registry-exchange.js';
 
 /** Answers the tags of a repository, or a page of them. */
 export function getTags({ c, path: { name, repository, root }, reads }: RegistryExchange): Response {
@@ -14,10 +14,10 @@ export function getTags({ c, path: { name, repository, root }, reads }: Registry
 }
 
 /** Answers the repositories, or a page of them (not in the spec; Docker's registry has it). */
-export function getCatalog({ c, service, reads }: RegistryExchange): Response {
+export function getCatalog({ c, reads }: RegistryExchange): Response {
   const { grant } = c.get('caller');
-  const all = service.store.registry === reads ? reads.repositories() : [];
-  const names = all
+  const names = reads
+    .repositories()
     .filter((repository) => grant.may('read', repository))
     .map(familiarReference)
     .sort();

@@ -3,18 +3,17 @@ import { isContentName } from '../../model/digest.js';
 import { bodyOf, callerOrigin } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 import { tagIn, tagOrDigestIn } from './paths.js';
-import type { RegistryExchange } from './routes.js';
+import type { RegistryExchange } from './registry-exchange.js';
 
 /** Tags that one push may set: more do not fit into the line of a request. */
 const MAX_TAGS_OF_PUSH = 100;
 
 /** Answers a manifest or index, byte for byte. */
 export async function getManifest(exchange: RegistryExchange): Promise<Response> {
-  const { c, service, path, reads } = exchange;
-  const { name, repository, rest, at } = path;
+  const { c, service, path, reads, isPast } = exchange;
+  const { name, repository, rest } = path;
   const reference = tagOrDigestIn(rest);
-  const sighting =
-    at === undefined ? await service.mirror?.look(repository, reference, callerOrigin(c, 'mirror')) : undefined;
+  const sighting = isPast ? undefined : await service.mirror?.look(repository, reference, callerOrigin(c, 'mirror'));
   const document = reads.manifest(repository, reference) ?? sighting?.document;
   if (document === undefined) throw unknownManifest(name, reference);
   const { descriptor, bytes } = document;
@@ -25,9 +24,17 @@ export async function getManifest(exchange: RegistryExchange): Promise<Response>
     etag,
     ...(sighting?.warning === undefined ? {} : { warning: `199 - ${quoted(sighting.warning)}` }),
   };
+  // A client that only looks pulls nothing.
+  if (c.req.method === 'GET')
+    service.store.registry.countPull(pulledAs(repository, isPast ? document.name : reference));
   if (c.req.header('if-none-match') === etag) return new Response(null, { status: 304, headers });
   const body = c.req.method === 'HEAD' ? null : (bytes as Uint8Array<ArrayBuffer>);
   return new Response(body, { status: 200, headers: { ...headers, 'content-length': String(bytes.length) } });
+}
+
+/** What was of the past counts by its digest: the tag was not pulled. */
+function pulledAs(repository: string, tagOrName: string): string {
+  return `${repository}${isContentName(tagOrName) ? '@' : ':'}${tagOrName}`;
 }
 
 /** Pushes a manifest or index: everything that becomes of it is one transaction. */

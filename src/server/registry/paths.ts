@@ -78,8 +78,8 @@ function invalidName(name: string): HttpFailure {
  * Returns the moment that a part of a path means. A path has no colon, space or, for Docker, upper
  * case: `2026-11-24t09.00z` is 09:00 UTC, `last-tuesday` two words; digits alone are a seq.
  */
-export function whenOf(part: string): When {
-  if (/^\d{1,16}$/.test(part)) return Number(part);
+function whenOf(part: string): When {
+  if (/^\d{1,15}$/.test(part)) return Number(part);
   if (/^\d{4}-\d{2}-\d{2}/.test(part)) return part.toUpperCase().replace(/(?<=T.*)\./g, ':');
   return part.replaceAll('-', ' ').replaceAll('.', ':');
 }

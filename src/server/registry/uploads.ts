@@ -4,13 +4,14 @@ import { bodyOf } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 import { digestIn, repositoryOf } from './paths.js';
 import { chunkRangeOf } from './ranges.js';
-import type { RegistryExchange } from './routes.js';
+import type { RegistryExchange } from './registry-exchange.js';
 
 /** Mounts a blob of another repository, takes a whole one, or begins an upload. */
 export async function startUpload(exchange: RegistryExchange): Promise<Response> {
   const { c, service, path } = exchange;
   const { registry } = service.store;
   const { repository } = path;
+  checkAlgorithm(c.req.query('digest-algorithm'));
   const mounted = c.req.query('mount');
   if (mounted !== undefined && (await mount(exchange, mounted))) return created(path.root, mounted);
   const upload = await registry.uploads.start(repository, ownerOf(exchange));
@@ -88,6 +89,13 @@ async function mount(exchange: RegistryExchange, mounted: string): Promise<boole
     return true;
   }
   return false;
+}
+
+/** Refuses an upload before its bytes come (OCI distribution spec, end-4c). */
+function checkAlgorithm(algorithm: string | undefined): void {
+  if (algorithm === undefined || algorithm === 'sha256' || algorithm === 'sha512') return;
+  const shown = JSON.stringify(algorithm.slice(0, 100));
+  throw new HttpFailure(400, 'UNSUPPORTED', `cannot use digests of ${shown}: they are sha256 or sha512 here`);
 }
 
 /** Whom an upload counts for. */

@@ -62,7 +62,7 @@ export class AccessLog {
       try {
         await this.#target.reopen();
       } catch (error) {
-        this.#onNotice(`cannot open the access log again: ${systemCode(error)}; it goes on where it was`);
+        this.#onNotice(`cannot open the access log again: ${systemCode(error)}; it continues in the old file`);
       }
     });
   }

@@ -1,4 +1,5 @@
 import type { MiddlewareHandler } from 'hono';
+import { MAX_REQUEST_HEADERS } from '../../limits.js';
 import type { ServerEnv } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 
@@ -6,7 +7,7 @@ import { HttpFailure } from '../failure.js';
 export interface RequestLimits {
   /** Characters of path and query. */
   readonly maxUrlLength: number;
-  /** Requests at work. Feeds do not count: they wait. */
+  /** Requests in progress. Feeds do not count: they wait. */
   readonly maxRequests: number;
 }
 
@@ -31,10 +32,14 @@ export function admitted(
     if (c.req.url.length > maxUrlLength) {
       throw new HttpFailure(414, 'URI_TOO_LONG', `a path has at most ${maxUrlLength} characters`);
     }
+    if (headersOf(c.env) > MAX_REQUEST_HEADERS) {
+      throw new HttpFailure(431, 'HEADERS_TOO_LARGE', `a request has at most ${MAX_REQUEST_HEADERS} headers`);
+    }
+    if (hostsOf(c.env) > 1) throw new HttpFailure(400, 'REQUEST_INVALID', 'a request has one header Host');
     if (FEED.test(c.req.path)) return next();
     if (atWork >= maxRequests) {
       const headers = { 'retry-after': String(RETRY_AFTER_BUSY_S) };
-      throw new HttpFailure(503, 'TOOMANYREQUESTS', `${maxRequests} requests are at work`, { headers });
+      throw new HttpFailure(503, 'TOOMANYREQUESTS', `${maxRequests} requests are in progress`, { headers });
     }
     atWork++;
     try {
@@ -43,4 +48,15 @@ export function admitted(
       atWork--;
     }
   };
+}
+
+/** Headers Host, of which Node drops all but the first (RFC 9112, 3.2). */
+function hostsOf(bindings: Partial<ServerEnv['Bindings']> | undefined): number {
+  const raw = bindings?.incoming?.rawHeaders ?? [];
+  return raw.filter((text, at) => at % 2 === 0 && text.toLowerCase() === 'host').length;
+}
+
+function headersOf(bindings: Partial<ServerEnv['Bindings']> | undefined): number {
+  // Names and values in turn.
+  return (bindings?.incoming?.rawHeaders.length ?? 0) / 2;
 }

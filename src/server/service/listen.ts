@@ -1,14 +1,20 @@
-import { createServer, type RequestListener, type Server as HttpServer, type ServerOptions } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server as HttpServer,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { StoreError } from '../../errors.js';
-import { MAX_REQUEST_HEADERS } from '../../limits.js';
 import { systemCode } from '../../store/files/files.js';
 import { addressText, isLoopback, type ListenAddress } from './address.js';
 import { type ConnectionLimits, ConnectionCounter } from './connections.js';
-import { rawAnswer, type Refused } from './raw-answer.js';
-import { bindSocket, isAnswering } from './socket.js';
+import { rawAnswer, refusalBody, type Refused } from './raw-answer.js';
+import { bindSocket, isAnswering, type SocketMode } from './socket.js';
 import type { TlsKeys } from './tls.js';
 
 /** Where and how a server listens. */
@@ -16,9 +22,12 @@ export interface ListenOptions {
   readonly addresses: readonly ListenAddress[];
   /** Path of a unix socket. */
   readonly socket: string | undefined;
+  readonly socketMode: SocketMode | undefined;
   /** For all addresses; absent for plain HTTP, on loopback alone. */
   readonly tls: TlsKeys | undefined;
   readonly limits: ConnectionLimits;
+  /** Takes connections that leave HTTP. */
+  readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Uint8Array) => void;
   /** Told of connections and requests that are refused before any route. */
   readonly onRefused: (refused: Refused) => void;
 }
@@ -104,7 +113,7 @@ async function openSocket(path: string, listener: RequestListener, options: List
   const server = plainServer(listener, options);
   try {
     if (await isAnswering(path)) throw new StoreError('ADDRESS_IN_USE', `a server listens at ${path}`, { data });
-    const remove = await bindSocket(server, path);
+    const remove = await bindSocket(server, path, options.socketMode);
     return { server, url: `unix:${path}`, remove };
   } catch (error) {
     server.close();
@@ -130,7 +139,8 @@ function serverOptions({ limits }: ListenOptions): ServerOptions {
     requestTimeout: 0,
     keepAliveTimeout: limits.idleTimeoutMs,
     connectionsCheckingInterval: HEADERS_CHECK_MS,
-    requireHostHeader: true,
+    // Node's own refusal has no body; a request without one is refused before any route.
+    requireHostHeader: false,
     insecureHTTPParser: false,
     noDelay: true,
   };
@@ -141,8 +151,19 @@ const REFUSALS: Readonly<Record<string, readonly [status: number, reason: string
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'REQUEST_TIMEOUT'],
 };
 
-function prepared<Prepared extends HttpServer>(server: Prepared, { onRefused }: ListenOptions): Prepared {
-  server.maxHeadersCount = MAX_REQUEST_HEADERS;
+function prepared<Prepared extends HttpServer>(server: Prepared, { onRefused, onUpgrade }: ListenOptions): Prepared {
+  server.on('upgrade', onUpgrade);
+  server.on('checkExpectation', (_, response: ServerResponse) => {
+    response.writeHead(417, { 'content-type': 'application/json', connection: 'close' });
+    response.end(refusalBody('EXPECTATION_FAILED', 'expected no Expect but 100-continue'));
+  });
+  server.on('connect', ({ socket: { remoteAddress = '' } }: IncomingMessage, socket: Duplex) => {
+    socket.on('error', () => socket.destroy());
+    socket.end(rawAnswer(405, 'Method Not Allowed', 'UNSUPPORTED'), () => socket.destroy());
+    onRefused({ address: remoteAddress, status: 405, code: 'UNSUPPORTED' });
+  });
+  // Node would leave out those beyond, silently: they are counted once the request is read.
+  server.maxHeadersCount = 0;
   server.on('clientError', (error: Error, socket: Duplex) => {
     const failure = systemCode(error);
     // The client is gone, or the handshake of TLS failed: nobody reads an answer.
@@ -162,7 +183,7 @@ function prepared<Prepared extends HttpServer>(server: Prepared, { onRefused }: 
 async function stopAll(opened: readonly Opened[], timeoutMs: number, counter: ConnectionCounter): Promise<number> {
   const closing = Promise.all(opened.map(({ server, remove }) => closed(server, remove)));
   let cut = 0;
-  // A connection that was at work becomes idle later, and Node keeps it then.
+  // A busy connection becomes idle later, and Node keeps it then.
   const poll = setInterval(() => {
     for (const { server } of opened) server.closeIdleConnections();
   }, STOP_POLL_MS);

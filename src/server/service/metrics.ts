@@ -7,7 +7,7 @@ import type { RequestReport } from './request-report.js';
 /** Seconds: a manifest takes a millisecond, a large layer minutes. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
-/** Others could be any text: each would be a series of its own. */
+/** Others could be any text: each would add a series. */
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
 /** What a server counts, in the OpenMetrics format. */
@@ -36,7 +36,7 @@ export class ServerMetrics {
       buckets: DURATION_BUCKETS,
       registers,
     });
-    this.#inFlight = new Gauge({ name: 'imagelog_http_requests_in_flight', help: 'Requests at work.', registers });
+    this.#inFlight = new Gauge({ name: 'imagelog_http_requests_in_flight', help: 'Requests in progress.', registers });
     this.#received = new Counter({ name: 'imagelog_http_received_bytes_total', help: 'Bytes of requests.', registers });
     this.#sent = new Counter({ name: 'imagelog_http_sent_bytes_total', help: 'Bytes of answers.', registers });
     this.#refused = new Counter({

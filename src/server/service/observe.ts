@@ -57,12 +57,12 @@ async function reportOnceLeft(
 ): Promise<void> {
   await left;
   bodies.forget(watched);
-  const { incoming, outgoing } = watched;
+  const { outgoing, socket } = watched;
   const isCut = !outgoing.writableFinished;
   const status = outgoing.headersSent ? outgoing.statusCode : 0;
   const slow = watched.status === undefined ? {} : { status: watched.status, code: 'REQUEST_TIMEOUT' };
   const durationMs = performance.now() - startedAt;
-  ended({ ...described, status, ...trafficOf(incoming.socket), isCut, ...slow, time, durationMs });
+  ended({ ...described, status, ...trafficOf(socket), isCut, ...slow, time, durationMs });
 }
 
 type Answer = Pick<RequestReport, 'status' | 'bytesIn' | 'bytesOut' | 'isCut'> & { readonly code?: string };
@@ -85,7 +85,7 @@ function describe(c: Context<ServerEnv>): Described {
     actor: caller?.grant.actor,
     method: c.req.method,
     path: loggedPath(c.req.url),
-    route: routePath(c),
+    route: c.get('route') ?? routePath(c),
     agent: c.req.header('user-agent'),
     requestId: caller?.requestId ?? c.req.header('x-request-id'),
     traceparent: c.req.header('traceparent'),

@@ -6,9 +6,14 @@ export interface Refused {
   readonly code: string;
 }
 
+/** Returns the body of a refusal, as routes have it. */
+export function refusalBody(code: string, message: string): string {
+  return JSON.stringify({ errors: [{ code, message }] });
+}
+
 /** Returns the bytes of an answer to what is no request yet. */
 export function rawAnswer(status: number, reason: string, code: string, headers: readonly string[] = []): string {
-  const body = JSON.stringify({ errors: [{ code, message: reason.toLowerCase() }] });
+  const body = refusalBody(code, reason.toLowerCase());
   return [
     `HTTP/1.1 ${status} ${reason}`,
     'content-type: application/json',

@@ -22,10 +22,11 @@ export function serviceRoutes(service: Service): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
   // Counting all that stats has takes long.
   let storeId: string | undefined;
-  routes.get('/', (c) => {
+  routes.get('/', async (c) => {
     requireAction(c, service, 'read');
     storeId ??= store.stats().storeId;
-    return c.json({ name: 'imagelog', version: version(), storeId, head: store.log.head.seq });
+    const head = (await service.past) ?? store.log.head.seq;
+    return c.json({ name: 'imagelog', version: version(), storeId, head });
   });
   routes.get('/metrics', async (c) => {
     if (!service.areMetricsOpen) requireAction(c, service, 'read');

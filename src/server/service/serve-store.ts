@@ -9,13 +9,17 @@ import {
   STOP_TIMEOUT_MS,
 } from '../../limits.js';
 import { accessFrom } from '../access/access-from.js';
+import type { AccessOptions } from '../access/options.js';
 import { buildServer } from '../create-server.js';
+import { checkedWebhooks, type WebhookOptions } from '../feed/webhook-options.js';
+import { compileRule, type MirrorRule } from '../mirror/rules.js';
 import type { ServerOptions } from '../service.js';
-import { readAccessOptions } from './access-file.js';
 import { AccessLog, openLogFile, streamLog } from './access-log.js';
 import type { ListenAddress } from './address.js';
 import type { ConnectionLimits } from './connections.js';
 import { listen } from './listen.js';
+import { readSettings } from './settings-file.js';
+import type { SocketMode } from './socket.js';
 import { type TlsFiles, TlsKeys } from './tls.js';
 
 /** Limits of connections that may be set. */
@@ -24,15 +28,27 @@ type ConnectionOptions = { readonly [Name in keyof Omit<ConnectionLimits, 'isPro
 /** The path of a file, or a stream that stays open. */
 export type AccessLogTarget = string | Writable;
 
+/** Files of settings that have more than a text. */
+interface SettingsFiles {
+  /** `AccessOptions`. */
+  readonly access?: string | undefined;
+  /** A list of `MirrorRule`. */
+  readonly mirrors?: string | undefined;
+  /** A list of `WebhookOptions`. */
+  readonly webhooks?: string | undefined;
+}
+
 /** How a store is served. */
 export interface ServeOptions {
   readonly server: ServerOptions;
   readonly listen: readonly ListenAddress[];
   /** Path of a unix socket; absent for none. */
   readonly socket?: string | undefined;
+  /** Default 0600: its owner alone may connect. */
+  readonly socketMode?: SocketMode | undefined;
   readonly tls?: TlsFiles | undefined;
-  /** Path of a file with `AccessOptions` in JSON; absent for what `server.access` says. */
-  readonly accessFile?: string | undefined;
+  /** Paths of files in JSON, each instead of the option of `server` of the same name. */
+  readonly files?: SettingsFiles | undefined;
   readonly limits?: ConnectionOptions | undefined;
   /** A line of JSON for each request; absent for none. */
   readonly accessLog?: AccessLogTarget | undefined;
@@ -58,8 +74,8 @@ interface Opened {
 
 /**
  * Serves an open store at its addresses. The store stays the caller's to close, after `stop`.
- * @throws {StoreError} ADDRESS_IN_USE, ADDRESS_REFUSED, TLS_INVALID, ACCESS_INVALID; of the file system for
- *   what it reads, and the access log
+ * @throws {StoreError} ADDRESS_IN_USE, ADDRESS_REFUSED, TLS_INVALID, SETTING_INVALID; of the file system
+ *   for the access log
  */
 export async function serveStore(store: EventStore, options: ServeOptions): Promise<Serving> {
   const { accessLog, onNotice } = options;
@@ -79,17 +95,16 @@ export async function serveStore(store: EventStore, options: ServeOptions): Prom
 }
 
 async function serveWith(store: EventStore, options: ServeOptions, { log, tls }: Opened): Promise<Serving> {
-  const { accessFile, onNotice } = options;
-  const access =
-    accessFile === undefined
-      ? options.server.access
-      : await accessFrom(await readAccessOptions(accessFile), { onNotice });
-  const { server, service } = buildServer(store, withLog({ ...options.server, access }, log));
+  const fromFiles = await serverOptions(options);
+  const { server, service } = buildServer(store, withLog({ ...options.server, ...fromFiles }, log));
+  await service.past;
   const { metrics, proxies } = service;
   const listening = await listen(server.listener, {
     addresses: options.listen,
     socket: options.socket,
+    socketMode: options.socketMode,
     tls,
+    onUpgrade: server.upgrade,
     limits: connectionLimits(options.limits, (address) => proxies.has(address)),
     onRefused: (refused) => {
       metrics.refused(refused.code);
@@ -112,6 +127,31 @@ async function serveWith(store: EventStore, options: ServeOptions, { log, tls }:
       return cut;
     },
   };
+}
+
+/** Options of the server that are in files, and those beside them that are not. */
+async function serverOptions({ files = {}, server, onNotice }: ServeOptions): Promise<ServerOptions> {
+  const { access, mirrors, webhooks } = files;
+  return {
+    access:
+      access === undefined
+        ? server.access
+        : await readSettings(access, (options: AccessOptions) => accessFrom(options, { onNotice })),
+    mirrors: mirrors === undefined ? server.mirrors : await readSettings(mirrors, checkedRules),
+    webhooks: webhooks === undefined ? server.webhooks : await readSettings(webhooks, checkedTargets),
+    onNotice: server.onNotice ?? onNotice,
+  };
+}
+
+function checkedTargets(webhooks: readonly WebhookOptions[]): readonly WebhookOptions[] {
+  checkedWebhooks(webhooks);
+  return webhooks;
+}
+
+function checkedRules(rules: readonly MirrorRule[]): readonly MirrorRule[] {
+  if (!Array.isArray(rules)) throw new TypeError('expected a list of mirrors');
+  for (const rule of rules) compileRule(rule);
+  return rules;
 }
 
 function withLog(options: ServerOptions, log: AccessLog | undefined): ServerOptions {

@@ -12,7 +12,7 @@ export function socketPathOf(directory: string): string {
 }
 
 /** A path of a socket that the system can bind and connect to, while it is not disposed. */
-interface ConnectablePath extends AsyncDisposable {
+export interface ConnectablePath extends AsyncDisposable {
   readonly path: string;
 }
 
@@ -77,13 +77,16 @@ export async function isAnswering(path: string): Promise<boolean> {
   });
 }
 
+/** Who may connect: the owner alone, or its group too. */
+export type SocketMode = 0o600 | 0o660;
+
 /**
- * Binds `server` to the socket `path`, for its owner alone; resolves with what removes the socket.
- * It is bound under another name in a folder of its own: so nobody can connect before its mode is
+ * Binds `server` to the socket `path`; resolves with what removes the socket.
+ * It is bound under another name in a new folder: so nobody can connect before its mode is
  * set, and the rename replaces the socket of a server that is gone.
  * @throws errors of the system; the caller has asked `isAnswering` before
  */
-export async function bindSocket(server: Server, path: string): Promise<() => Promise<void>> {
+export async function bindSocket(server: Server, path: string, mode: SocketMode = 0o600): Promise<() => Promise<void>> {
   // Mode 0700.
   const folder = await mkdtemp(join(dirname(path), '.tmp-serve-'));
   try {
@@ -97,7 +100,7 @@ export async function bindSocket(server: Server, path: string): Promise<() => Pr
         resolve();
       });
     });
-    await chmod(bound, 0o600);
+    await chmod(bound, mode);
     await rename(bound, path);
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -105,16 +105,25 @@ export async function loadArchive(
   }
 }
 
+/** Who loads an archive, and what may happen to references. */
+interface LoadedBy {
+  readonly origin: Origin;
+  readonly overwrite: boolean;
+  /** References that are set only where they still have their target. */
+  readonly refreshed?: ReadonlySet<string> | undefined;
+}
+
 /** Loads what was read of an archive, in one atomic transaction. Its files are the blob store's. */
 export async function loadContents(
   contents: ArchiveContents,
-  { origin, overwrite }: { readonly origin: Origin; readonly overwrite: boolean },
+  { origin, overwrite, refreshed }: LoadedBy,
   context: StoreContext,
 ): Promise<LoadResult> {
   const decide = decideLoad(contents, {
     images: context.policy,
     keepsLayers: context.layerPlace === 'own',
     overwrite,
+    refreshed,
     readImage: (id) => new StoreReader(context).get(id),
   });
   return commit(contents, { decide, origin }, context);

@@ -25,6 +25,8 @@ interface LoadPolicy {
   readonly keepsLayers: boolean;
   /** Whether a reference to another image may be moved. */
   readonly overwrite: boolean;
+  /** References that are set only where they still have their target. */
+  readonly refreshed?: ReadonlySet<string> | undefined;
   /** Reads an image of the store. */
   readonly readImage: (id: ImageId) => Image;
 }
@@ -160,6 +162,9 @@ class LoadPlan {
   }
 
   addReference(arriving: ArchiveReference): void {
+    const { reference, target } = arriving;
+    const isRefreshed = this.#policy.refreshed?.has(reference) === true;
+    if (isRefreshed && this.#state.reference(reference)?.target?.digest !== target?.digest) return;
     const wanted = this.#withWholePlatforms(arriving);
     if (wanted.image === undefined) this.#nameArtifact(wanted);
     else this.#nameImage(wanted, wanted.image);

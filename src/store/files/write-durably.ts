@@ -38,24 +38,12 @@ export async function writeDurably(file: FileHandle, chunks: AsyncIterable<Uint8
  * `FileHandle`, since a load writes hundreds: each costs a quarter less. Throws Node's errors.
  */
 export async function writeNewFile(path: string, bytes: Uint8Array): Promise<void> {
-  await writeNew(path, { bytes, isSynced: true });
-}
-
-/** Writes `bytes` to a new file of its owner alone: it survives this process, not power loss. Throws Node's errors. */
-export async function writeUnsyncedFile(path: string, bytes: Uint8Array): Promise<void> {
-  await writeNew(path, { bytes, isSynced: false, mode: 0o600 });
-}
-
-async function writeNew(
-  path: string,
-  { bytes, isSynced, mode }: { readonly bytes: Uint8Array; readonly isSynced: boolean; readonly mode?: number },
-): Promise<void> {
-  const file = await onDescriptor.open(path, 'wx', mode);
+  const file = await onDescriptor.open(path, 'wx');
   try {
     for (let written = 0; written < bytes.length; ) {
       written += (await onDescriptor.write(file, bytes, written)).bytesWritten;
     }
-    if (isSynced) await onDescriptor.sync(file);
+    await onDescriptor.sync(file);
   } finally {
     await onDescriptor.close(file);
   }

@@ -1,4 +1,3 @@
-import { hostname, userInfo } from 'node:os';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Subject } from 'rxjs';
@@ -31,6 +30,7 @@ import {
   temporaryPath,
 } from '../files/files.js';
 import { type DatabaseFiles, databaseFiles } from './database-files.js';
+import { defaultActor } from './default-actor.js';
 import { checkDatabase, newestTables } from './inspect-database.js';
 import { fixedViews, type ViewSet } from '../../../projections/views.js';
 import { readClock } from '../../model/timestamp.js';
@@ -141,16 +141,6 @@ function isSigner(value: unknown): boolean {
     [origin, verifierKey].every((each) => typeof each === 'string') &&
     [check, sign].every((each) => typeof each === 'function')
   );
-}
-
-/** Returns the actor of writes that name none: `user@host`. */
-export function defaultActor(): string {
-  try {
-    return `${userInfo().username}@${hostname()}`;
-  } catch {
-    // A container may run as a user without a name: as the system's own tools show it.
-    return `${process.getuid?.() ?? 'unknown'}@${hostname()}`;
-  }
 }
 
 /**

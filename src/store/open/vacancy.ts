@@ -26,10 +26,14 @@ const BEGUN: ReadonlySet<string> = new Set(['log', OWNER_FILE, RESERVE_FILE]);
 /** Folder of a store for blobs that no event names yet: uploads to its repositories. */
 export const UPLOAD_FOLDER = 'uploads';
 
+/** File of a store with the pulls of its references. */
+export const PULLS_FILE = 'pulls.json';
+
 /** What is beside an empty log of a store that lost its sidecar: it is made a store again. */
 const BESIDE_A_LOG: ReadonlySet<string> = new Set([
   'blobs',
   UPLOAD_FOLDER,
+  PULLS_FILE,
   SNAPSHOT_FOLDER,
   CHECKPOINT_FILE,
   WHOLE_TABLES_FILE,

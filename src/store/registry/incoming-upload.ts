@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { StoreError } from '../../errors.js';
 import { LayerMeter, type Measurement } from '../../archive/layer-meter.js';
 import { type ContentName, isContentName, isDigest } from '../../model/digest.js';
-import { inSystem, openRegularFile, syncFile } from '../files/files.js';
+import { inSystem, openRegularFile } from '../files/files.js';
 import { readAhead } from '../files/read-ahead.js';
 import { RunningSync, writeWhole } from '../files/write-durably.js';
 import { byteChunks } from '../layers/blob-store.js';
@@ -104,7 +104,7 @@ export class IncomingUpload implements Upload {
     });
   }
 
-  /** Reads the bytes once more: few clients name them so, and only at the end. */
+  /** Reads the bytes again: few clients name them so, and only at the end. */
   async #sha512(signal: AbortSignal): Promise<ContentName> {
     const hash = createHash('sha512');
     await inSystem('read an upload', async () => {
@@ -165,7 +165,7 @@ export class IncomingUpload implements Upload {
     { signal, isLast = false }: AppendOptions & { readonly signal: AbortSignal },
   ): Promise<void> {
     const meter = await this.#orEnd(signal, () => this.#caughtUp(signal));
-    const file = await this.#orEnd(signal, () => inSystem('append to an upload', () => open(this.#path, 'a')));
+    const file = await this.#orEnd(signal, () => inSystem('append to an upload', () => open(this.#path, 'a', 0o600)));
     const sync = new RunningSync(file);
     try {
       await this.#takeAll(chunks, signal, (chunk) => this.#take(chunk, { file, sync, meter }));
@@ -226,7 +226,13 @@ export class IncomingUpload implements Upload {
     const meter = await this.#caughtUp(signal);
     const measurement = await meter.finish();
     this.#meter = undefined;
-    if (!this.#isDurable) await inSystem('stage an upload', () => syncFile(this.#path));
+    if (!this.#isDurable) {
+      await inSystem('stage an upload', async () => {
+        // One without bytes has no file yet.
+        const file = await open(this.#path, 'a', 0o600);
+        await file.sync().finally(() => file.close());
+      });
+    }
     return measurement;
   }
 

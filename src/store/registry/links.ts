@@ -1,5 +1,5 @@
 import type { ArtifactEntry } from '../../../projections/artifacts.js';
-import { isIndexType, isManifestType } from '../../archive/documents.js';
+import { isForeignType, isIndexType, isManifestType } from '../../archive/documents.js';
 import { type ContentName, type Descriptor, isContentName, isDigest } from '../../model/digest.js';
 
 /** What a document names something by, and what that is to the store. */
@@ -31,7 +31,8 @@ interface LinkingDocument {
 
 /**
  * Returns what a manifest or index, checked when it came in, names. What it names by SHA-512 is what
- * `artifact`, its entry, has in its place: the event lists the same in the same order.
+ * `artifact`, its entry, has in its place: the event lists the same in the same order. Foreign layers
+ * that are not in the entry were not pushed with it: they may be another repository's.
  */
 export function linksOf(bytes: Uint8Array, artifact: Pick<ArtifactEntry, 'blobs' | 'contains'> | undefined): Links {
   const { config, manifests, layers, blobs } = JSON.parse(new TextDecoder().decode(bytes)) as LinkingDocument;
@@ -41,8 +42,9 @@ export function linksOf(bytes: Uint8Array, artifact: Pick<ArtifactEntry, 'blobs'
     if (named === undefined || !isContentName(named.digest)) continue;
     // An index may also list what is no manifest, as a build cache does.
     const isManifest = manifests != null && isDocumentType(named.mediaType);
-    const target = targetOf(named, isManifest ? known.manifests : known.blobs);
-    if (target !== undefined) (isManifest ? found.manifests : found.blobs).push({ name: named.digest, target });
+    const target = targetOf(named, isManifest ? known.manifests : known.blobs, artifact !== undefined);
+    if (target === undefined) continue;
+    (isManifest ? found.manifests : found.blobs).push({ name: named.digest, target });
   }
   return found;
 }
@@ -53,10 +55,15 @@ export function isDocumentType(mediaType = ''): boolean {
 }
 
 /** Takes the next of `known` if it is what is named: foreign layers may be missing there. */
-function targetOf({ digest, size, mediaType = '' }: NamedDescriptor, known: Descriptor[]): Descriptor | undefined {
+function targetOf(
+  { digest, size, mediaType = '' }: NamedDescriptor,
+  known: Descriptor[],
+  isArtifact: boolean,
+): Descriptor | undefined {
   const [next] = known;
   const isNext = next?.size === size && next.mediaType === mediaType && (!isDigest(digest) || next.digest === digest);
   if (isNext) known.shift();
-  if (isDigest(digest)) return { digest, size, mediaType };
+  if (isDigest(digest))
+    return isArtifact && !isNext && isForeignType(mediaType) ? undefined : { digest, size, mediaType };
   return isNext ? next : undefined;
 }

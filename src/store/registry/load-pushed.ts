@@ -2,11 +2,11 @@ import type { ArchiveContents } from '../../archive/archive-files.js';
 import { isIndexType } from '../../archive/documents.js';
 import { readPushed } from '../../archive/read-pushed.js';
 import { isStoreError, StoreError } from '../../errors.js';
-import type { Digest } from '../../model/digest.js';
+import { type Digest, isDigest } from '../../model/digest.js';
 import { loadContents } from '../archives/load-archive.js';
 import type { PushRequest, PushResult } from '../registry-store.js';
 import type { WriteOptions } from '../store.js';
-import { originOf } from '../writer.js';
+import { type Origin, originOf } from '../writer.js';
 import { PushedFiles, type PushPlace } from './pushed-files.js';
 import { checkedManifest, type PushedManifest } from './pushed-manifest.js';
 
@@ -23,23 +23,67 @@ const NO_IMAGE = [
   'ARCHIVE_LIMIT_EXCEEDED',
 ] as const;
 
+/** A lock that every push takes: no repository has this name. */
+const EVERY_REPOSITORY = '';
+
 /** Pushes a manifest or index in one transaction, by the decision that loads an archive. */
 export async function loadPushed(request: PushRequest, options: WriteOptions, place: PushPlace): Promise<PushResult> {
-  const { context, uploads } = place;
+  const { context } = place;
   const origin = originOf(options, context.actor);
   if (context.layerPlace !== 'own') throw new StoreError('LAYERS_UNAVAILABLE', 'this store keeps no files of layers');
   const pushed = checkedManifest(request);
+  for (;;) {
+    // What an index leads to and the tags of indexes change one push at a time.
+    const isAlone = isIndexType(pushed.descriptor.mediaType) || isNamed(pushed, place);
+    const push = async (): Promise<PushResult | undefined> => {
+      if (!isAlone && isNamed(pushed, place)) return undefined;
+      return tryOnce(pushed, { origin, place });
+    };
+    const inRepository = (): ReturnType<typeof push> =>
+      place.locks.run(pushed.repository, isAlone ? 'alone' : 'shared', push);
+    // Another repository must not get meanwhile what an index names before it is there.
+    const isAhead = pushed.children.some(({ digest }) => isDigest(digest) && !place.context.log.content(digest));
+    const result = await place.locks.run(EVERY_REPOSITORY, isAhead ? 'alone' : 'shared', inRepository);
+    if (result !== undefined) return result;
+  }
+}
+
+/** Whether an index of the repository names it. */
+function isNamed({ repository, descriptor }: PushedManifest, { repositories }: PushPlace): boolean {
+  return repositories.members(repository).indexesOf.has(descriptor.digest);
+}
+
+/** Where a push comes from and goes to. */
+interface PushTry {
+  readonly origin: Origin;
+  readonly place: PushPlace;
+}
+
+/** Resolves with undefined if another push or a client took a staged blob meanwhile. */
+async function tryOnce(pushed: PushedManifest, { origin, place }: PushTry): Promise<PushResult | undefined> {
   const files = new PushedFiles(pushed, place);
+  try {
+    return await loadOnce(pushed, files, { origin, place });
+  } catch (error) {
+    // It is elsewhere now, or the next try says that it is missing.
+    if (isStoreError(error, 'IO_FAILED') && files.hasLostBlobs()) return undefined;
+    throw error;
+  }
+}
+
+async function loadOnce(pushed: PushedManifest, files: PushedFiles, { origin, place }: PushTry): Promise<PushResult> {
   const unpin = files.pin();
   try {
     files.requireBlobs();
     const contents = await readContents(files, pushed, place);
     try {
-      const { notices, seq, references } = await loadContents(contents, { origin, overwrite: true }, context);
+      const { refreshed } = files;
+      const options = { origin, overwrite: true, refreshed };
+      const { notices, seq, references } = await loadContents(contents, options, place.context);
       const isKept = pushed.references.every((name) => references.some(({ reference }) => reference === name));
       if (!isKept) throw notKept(pushed, notices);
       const { repository, name, subject, blobs, descriptor } = pushed;
-      await uploads.settle(
+      await place.uploads.settle(
         repository,
         blobs.map(({ digest }) => digest),
       );
@@ -52,7 +96,7 @@ export async function loadPushed(request: PushRequest, options: WriteOptions, pl
   }
 }
 
-/** Reads what was pushed: as an image if it is one, else as it came. */
+/** Reads what was pushed: as an image if it is one whose layers are here, else as it came. */
 async function readContents(
   files: PushedFiles,
   { descriptor, name, isArtifact }: PushedManifest,
@@ -66,8 +110,10 @@ async function readContents(
   };
   const asItCame = { ...options, isArtifact: (other: Digest) => other === digest || isKnown(other) };
   if (isArtifact) return readPushed(files, context.blobs, asItCame);
+  const elsewhere = files.foreignElsewhere();
   try {
-    return await readPushed(files, context.blobs, { ...options, isArtifact: isKnown });
+    if (elsewhere === undefined) return await readPushed(files, context.blobs, { ...options, isArtifact: isKnown });
+    throw new StoreError('LAYER_MISSING', `its layer ${elsewhere} was not pushed`);
   } catch (error) {
     if (isIndexType(mediaType) || !NO_IMAGE.some((code) => isStoreError(error, code))) throw error;
     const contents = await readPushed(files, context.blobs, asItCame);

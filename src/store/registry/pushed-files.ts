@@ -17,7 +17,9 @@ import { StoredBlob } from '../layers/blob-store.js';
 import type { UploadArea } from '../registry-store.js';
 import type { LayersByBlob } from './layers-by-blob.js';
 import type { PushedManifest } from './pushed-manifest.js';
+import type { Members } from './members.js';
 import type { Repositories } from './repositories.js';
+import type { RepositoryLocks } from './repository-locks.js';
 
 /** What a push takes from the registry. */
 export interface PushPlace {
@@ -25,6 +27,7 @@ export interface PushPlace {
   readonly uploads: UploadArea;
   readonly repositories: Repositories;
   readonly layers: LayersByBlob;
+  readonly locks: RepositoryLocks;
 }
 
 /** The files of an OCI layout: what is pushed, and what the repository or the store has already. */
@@ -32,10 +35,18 @@ export class PushedFiles implements NamedFiles {
   readonly #pushed: PushedManifest;
   readonly #place: PushPlace;
   readonly #files = new Map<string, ArchiveFile | undefined>();
+  readonly #foreign: ReadonlySet<ContentName>;
+  /** Staged blobs that were given out. */
+  readonly #lent = new Set<Digest>();
+  /** References to indexes that lead to what is pushed. */
+  readonly refreshed = new Set<string>();
 
   constructor(pushed: PushedManifest, place: PushPlace) {
     this.#pushed = pushed;
     this.#place = place;
+    this.#foreign = new Set(
+      pushed.blobs.filter(({ mediaType }) => isForeignType(mediaType)).map(({ digest }) => digest),
+    );
   }
 
   file(name: string): ArchiveFile | undefined {
@@ -66,22 +77,50 @@ export class PushedFiles implements NamedFiles {
     };
   }
 
-  /** @throws {StoreError} BLOB_NOT_FOUND unless the repository has every blob that the manifest names */
+  /**
+   * Children of an index may come later. Those of another repository must not be reached through it.
+   * @throws {StoreError} BLOB_NOT_FOUND unless the repository has every blob that the manifest names
+   */
   requireBlobs(): void {
-    const { repository, blobs, descriptor } = this.#pushed;
-    const missing = blobs.filter(({ digest, mediaType }) => !isForeignType(mediaType) && !this.#hasBlob(digest));
+    const { repository, blobs, children, descriptor } = this.#pushed;
+    const missing = [
+      ...blobs.filter(({ digest, mediaType }) => !isForeignType(mediaType) && !this.#hasBlob(digest)),
+      ...children.filter(({ digest }) => this.#isOfOthers(digest)),
+    ];
     if (missing.length === 0) return;
     const digests = [...new Set(missing.map(({ digest }) => digest))];
     const message = `${repository} lacks what the manifest ${descriptor.digest} names: ${digests.slice(0, 3).join(', ')}`;
     throw new StoreError('BLOB_NOT_FOUND', message, { data: { repository, digests } });
   }
 
+  /** A layer that may be elsewhere, and is (OCI image spec, layer.md, "Non-Distributable Layers"). */
+  foreignElsewhere(): ContentName | undefined {
+    const { blobs } = this.#pushed;
+    return blobs.find(({ digest, mediaType }) => isForeignType(mediaType) && !this.#hasBlob(digest))?.digest;
+  }
+
+  #isOfOthers(child: ContentName): boolean {
+    const { context, repositories } = this.#place;
+    const isKnown = isDigest(child) && context.log.content(child) !== undefined;
+    return isKnown && !repositories.members(this.#pushed.repository).manifests.has(child);
+  }
+
+  /** Whether a staged blob went meanwhile: another push made it the store's, or a client removed it. */
+  hasLostBlobs(): boolean {
+    const { repository } = this.#pushed;
+    return [...this.#lent].some((digest) => this.#place.uploads.staged(repository, digest) === undefined);
+  }
+
   #hasBlob(name: ContentName): boolean {
+    const digest = this.#isOwn(name) ? this.digestOf(name) : undefined;
+    return digest !== undefined && this.file(blobName(digest)) !== undefined;
+  }
+
+  /** Whether the repository has the blob, or it was pushed to it. */
+  #isOwn(name: ContentName): boolean {
     const { uploads, repositories } = this.#place;
     const { repository } = this.#pushed;
-    const isHere = uploads.staged(repository, name) !== undefined || repositories.members(repository).blobs.has(name);
-    const digest = isHere ? this.digestOf(name) : undefined;
-    return digest !== undefined && this.file(blobName(digest)) !== undefined;
+    return uploads.staged(repository, name) !== undefined || repositories.members(repository).blobs.has(name);
   }
 
   #find(name: string): ArchiveFile | undefined {
@@ -92,6 +131,8 @@ export class PushedFiles implements NamedFiles {
     const digest = `sha256:${name.slice(name.lastIndexOf('/') + 1)}`;
     if (!isDigest(digest)) return undefined;
     if (digest === this.#pushed.descriptor.digest) return inMemory(this.#pushed.bytes);
+    // Another repository may have it: naming it as foreign must not give it away.
+    if (this.#foreign.has(digest) && !this.#isOwn(digest)) return undefined;
     const known = this.#staged(digest) ?? this.#stored(digest);
     if (known !== undefined) return ArchiveFile.known(name, known, context.blobs);
     const content = context.log.content(digest);
@@ -101,6 +142,7 @@ export class PushedFiles implements NamedFiles {
   #staged(digest: Digest): KnownFile | undefined {
     const staged = this.#place.uploads.staged(this.#pushed.repository, digest);
     if (staged === undefined) return undefined;
+    this.#lent.add(digest);
     const { file, size, measurement = this.#measured(digest, size) } = staged;
     return { file, digest, size, measurement };
   }
@@ -121,22 +163,31 @@ export class PushedFiles implements NamedFiles {
   }
 
   /**
-   * The pushed manifest under each of its names, and each index of the repository that names it: a
+   * The pushed manifest under each of its names, and each index of the repository that leads to it: a
    * reference to the index then has the image of one more platform.
    */
   #index(): Uint8Array {
     const { descriptor, references, repository } = this.#pushed;
     const { context, repositories } = this.#place;
     const entries = references.map((name) => namedEntry(descriptor, name));
-    const indexes = repositories.members(repository).indexesOf.get(descriptor.digest);
-    const others = indexes === undefined ? [] : (repositories.references(repository) ?? []);
+    const indexes = indexesAbove(descriptor.digest, repositories.members(repository).indexesOf);
+    const others = indexes.size === 0 ? [] : (repositories.references(repository) ?? []);
     for (const reference of others) {
       const target = context.views.references.byName.get(reference)?.target;
-      if (target === undefined || references.includes(reference) || indexes?.has(target.digest) !== true) continue;
+      if (target === undefined || references.includes(reference) || !indexes.has(target.digest)) continue;
       entries.push(namedEntry(target, reference));
+      this.refreshed.add(reference);
     }
     return encodeDocument(indexOf(entries), indexCodec);
   }
+}
+
+/** Indexes that name `digest`, or an index above it. */
+function indexesAbove(digest: Digest, indexesOf: Members['indexesOf']): ReadonlySet<Digest> {
+  const above = new Set<Digest>(indexesOf.get(digest));
+  // A set gives also what is added while it is read.
+  for (const index of above) for (const next of indexesOf.get(index) ?? []) above.add(next);
+  return above;
 }
 
 function namedEntry(target: Descriptor, name: string): DescriptorDocument {

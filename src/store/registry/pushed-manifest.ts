@@ -3,6 +3,7 @@ import {
   type DescriptorDocument,
   indexCodec,
   type IndexDocument,
+  isArtifactManifestType,
   isIndexType,
   manifestCodec,
   type ManifestDocument,
@@ -34,6 +35,8 @@ export interface PushedManifest {
   readonly subject: Digest | undefined;
   /** Config and layers of a manifest; what an index names besides manifests. */
   readonly blobs: readonly NamedDescriptor[];
+  /** Manifests and indexes that an index names. */
+  readonly children: readonly NamedDescriptor[];
   /** Whether it is kept as it came: images are known by SHA-256 alone. */
   readonly isArtifact: boolean;
 }
@@ -53,8 +56,9 @@ export function checkedManifest({ repository, mediaType, bytes, name, tags = [] 
     throw new StoreError('BLOB_MISMATCH', message, { data: { expected: name, found } });
   }
   const document = checkedDocument(mediaType, bytes, `manifest ${digest}`);
-  const named = namedIn(document, `manifest ${digest}`);
+  const named = namedIn(document, mediaType, `manifest ${digest}`);
   const subject = document.subject?.digest;
+  const isChild = (each: NamedDescriptor): boolean => !('config' in document) && isDocumentType(each.mediaType);
   return {
     repository,
     descriptor: { digest, size: bytes.length, mediaType },
@@ -62,7 +66,8 @@ export function checkedManifest({ repository, mediaType, bytes, name, tags = [] 
     name: found,
     references: [...tags.map((tag) => canonicalReference(`${repository}:${tag}`)), `${repository}@${found}`],
     subject: subject !== undefined && isDigest(subject) ? subject : undefined,
-    blobs: named.filter((each) => 'config' in document || !isDocumentType(each.mediaType)),
+    blobs: named.filter((each) => !isChild(each)),
+    children: named.filter(isChild),
     isArtifact: !isDigest(found) || named.some((each) => !isDigest(each.digest)),
   };
 }
@@ -79,8 +84,11 @@ function checkedDocument(mediaType: string, bytes: Uint8Array, where: string): I
   return document;
 }
 
-/** What a document names, in its order; a manifest of ORAS has no config. */
-function namedIn(document: IndexDocument | ManifestDocument, where: string): NamedDescriptor[] {
+/** What a document names, in its order; a manifest of ORAS alone has no config. */
+function namedIn(document: IndexDocument | ManifestDocument, mediaType: string, where: string): NamedDescriptor[] {
+  if ('config' in document && document.config.digest === '' && !isArtifactManifestType(mediaType)) {
+    throw invalid(where, 'a config', 'none');
+  }
   const all =
     'config' in document
       ? [

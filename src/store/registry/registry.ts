@@ -2,9 +2,10 @@ import { Readable } from 'node:stream';
 import type { ReferenceEntry } from '../../../projections/references.js';
 import type { Page } from '../../../projections/projection.js';
 import type { Views } from '../../../projections/views.js';
-import { loadCode } from '../../errors.js';
+import { isStoreError, loadCode } from '../../errors.js';
 import { MAX_KEPT_PAST_REGISTRIES, MAX_SEARCHED_REPOSITORIES } from '../../limits.js';
 import { type ContentName, type Digest, type ImageId, isContentName } from '../../model/digest.js';
+import { RecentMap } from '../../model/recent-map.js';
 import type { Referrer } from '../artifacts.js';
 import { refuseErased } from '../commands/decision.js';
 import { decideRemoveReferences } from '../commands/tag.js';
@@ -12,6 +13,7 @@ import type { StoreContext } from '../context.js';
 import { type PastOptions, seqAt, type When } from '../past/audit.js';
 import type {
   ByteRange,
+  PullCount,
   PushRequest,
   PushResult,
   RegistryBlob,
@@ -23,7 +25,9 @@ import type {
 import { pastViewsAt } from '../snapshots/views-at.js';
 import type { WriteOptions } from '../store.js';
 import { LayersByBlob } from './layers-by-blob.js';
+import { PullCounts } from './pull-counts.js';
 import { Repositories } from './repositories.js';
+import { RepositoryLocks } from './repository-locks.js';
 import { madeManifest } from './save-manifest.js';
 
 /** A document without the name that a repository has for it. */
@@ -35,7 +39,8 @@ class RegistryReader implements RegistryReads {
   readonly #views: Views;
   readonly repositoriesOf: Repositories;
   readonly layers: LayersByBlob;
-  #known: Set<Digest> | undefined;
+  /** The manifests of the store, and the seqs that added them. */
+  #known: Map<Digest, number> | undefined;
 
   constructor(context: StoreContext, views: Views) {
     this.#context = context;
@@ -43,8 +48,8 @@ class RegistryReader implements RegistryReads {
     this.layers = new LayersByBlob(() => views.layers);
     this.repositoriesOf = new Repositories({
       views,
-      documentOf: (entry) => this.#documentOf(entry),
-      contentOf: (digest) => this.#knownContent(digest),
+      documentOf: (entry) => this.#keptDocumentOf(entry),
+      contentOf: (digest, seq) => this.#knownContent(digest, seq),
     });
   }
 
@@ -69,7 +74,11 @@ class RegistryReader implements RegistryReads {
       return document && { ...document, name: this.repositoriesOf.nameOf(repository, document.descriptor.digest) };
     }
     const descriptor = this.repositoriesOf.members(repository).manifests.get(tagOrName);
-    if (descriptor === undefined) return undefined;
+    if (descriptor === undefined) {
+      const entry = this.#views.references.byName.get(`${repository}@${tagOrName}`);
+      if (entry !== undefined) this.#documentOf(entry);
+      return undefined;
+    }
     const bytes = this.#context.log.content(descriptor.digest);
     if (bytes !== undefined) return { descriptor, bytes, name: tagOrName };
     refuseErased(this.#context.views.erasures, descriptor.digest);
@@ -92,7 +101,7 @@ class RegistryReader implements RegistryReads {
 
   repositoriesWith(blob: ContentName): string[] {
     this.#context.checkOpen();
-    // Whoever leaves out the repository has just used it, or uploads what is there already.
+    // A client that leaves out the repository has just used it, or uploads what is there already.
     const searched = this.repositoriesOf.all().slice(0, MAX_SEARCHED_REPOSITORIES);
     return searched.filter((repository) => this.repositoriesOf.members(repository).blobs.has(blob));
   }
@@ -118,9 +127,20 @@ class RegistryReader implements RegistryReads {
     const { image, target } = entry;
     if (target !== undefined) {
       const bytes = this.#context.log.content(target.digest);
+      if (bytes === undefined) refuseErased(this.#context.views.erasures, target.digest);
       return bytes && { descriptor: target, bytes };
     }
     return image === undefined ? undefined : this.#imageDocument(image);
+  }
+
+  /** One reference whose content was erased hides no other of its repository. */
+  #keptDocumentOf(entry: ReferenceEntry): StoredDocument | undefined {
+    try {
+      return this.#documentOf(entry);
+    } catch (error) {
+      if (isStoreError(error, 'CONTENT_ERASED')) return undefined;
+      throw error;
+    }
   }
 
   /** The first manifest that an image came with, else the one that `save` writes. */
@@ -136,7 +156,7 @@ class RegistryReader implements RegistryReads {
   #madeAs(repository: string, digest: Digest): RegistryDocument | undefined {
     for (const name of this.repositoriesOf.references(repository) ?? []) {
       const entry = this.#views.references.byName.get(name);
-      const document = entry && this.#documentOf(entry);
+      const document = entry && this.#keptDocumentOf(entry);
       if (document?.descriptor.digest === digest) return { ...document, name: digest };
     }
     return undefined;
@@ -144,26 +164,39 @@ class RegistryReader implements RegistryReads {
 
   /** Takes over what events, folded already, changed. */
   note(page: Page): void {
-    this.repositoriesOf.note(page);
     this.layers.note(page);
     for (const event of page) {
-      if (event.type === 'ManifestAdded') this.#known?.add(event.manifest.digest);
-      else if (event.type === 'ArtifactAdded') this.#known?.add(event.artifact.digest);
+      if (event.type === 'ManifestAdded') this.#know(event.manifest.digest, event.seq);
+      else if (event.type === 'ArtifactAdded') this.#know(event.artifact.digest, event.seq);
       else if (event.type === 'ImageDeleted' || event.type === 'ArtifactRemoved') this.#known = undefined;
     }
+    this.repositoriesOf.note(page);
+  }
+
+  #know(digest: Digest, seq: number): void {
+    if (this.#known?.has(digest) === false) this.#known.set(digest, seq);
   }
 
   /** Content outlives its manifest, and that of the past may have come later. */
-  #knownContent(digest: Digest): Uint8Array | undefined {
-    this.#known ??= new Set(knownDocuments(this.#views));
-    return this.#known.has(digest) ? this.#context.log.content(digest) : undefined;
+  #knownContent(digest: Digest, seq: number): Uint8Array | undefined {
+    this.#known ??= knownDocuments(this.#views);
+    const added = this.#known.get(digest);
+    return added !== undefined && added <= seq ? this.#context.log.content(digest) : undefined;
   }
 }
 
-/** The manifests and artifacts of a store; an index of images alone is none of its own. */
-function* knownDocuments({ manifests, artifacts }: Views): Generator<Digest> {
-  for (const entries of manifests.values()) for (const { manifest } of entries) yield manifest.digest;
-  yield* artifacts.byDigest.keys();
+/**
+ * The manifests and artifacts of a store, by when they came; an index of images alone is none of its own.
+ * Views do not tell when a manifest came: not before its image.
+ */
+function knownDocuments({ images, manifests, artifacts }: Views): Map<Digest, number> {
+  const known = new Map<Digest, number>();
+  const know = (digest: Digest, seq: number): unknown => known.set(digest, Math.min(seq, known.get(digest) ?? seq));
+  for (const [image, entries] of manifests) {
+    for (const { manifest } of entries) know(manifest.digest, images.get(image)?.seq ?? 0);
+  }
+  for (const { artifact, seq } of artifacts.byDigest.values()) know(artifact.digest, seq);
+  return known;
 }
 
 /** Type and annotations of a manifest, as the referrers API gives them (OCI distribution spec, "Listing Referrers"). */
@@ -185,13 +218,16 @@ function bytesStream(bytes: Uint8Array, range: ByteRange | undefined): Readable 
 export class LocalRegistry implements RegistryStore {
   readonly #context: StoreContext;
   readonly uploads: UploadArea;
+  readonly #pulls: PullCounts;
+  readonly #locks = new RepositoryLocks();
   #present: RegistryReader | undefined;
   /** By seq, the least recently used first. */
-  readonly #past = new Map<number, Promise<RegistryReader>>();
+  readonly #past = new RecentMap<number, Promise<RegistryReader>>(MAX_KEPT_PAST_REGISTRIES);
 
   constructor(context: StoreContext, uploads: UploadArea) {
     this.#context = context;
     this.uploads = uploads;
+    this.#pulls = new PullCounts(context);
   }
 
   repositories(): string[] {
@@ -234,6 +270,23 @@ export class LocalRegistry implements RegistryStore {
     };
   }
 
+  countPull(reference: string): void {
+    this.#context.checkOpen();
+    this.#pulls.count(reference);
+  }
+
+  pulls(reference?: string): PullCount[] {
+    this.#context.checkOpen();
+    if (reference === undefined) return this.#pulls.all();
+    const found = this.#pulls.of(reference);
+    return found === undefined ? [] : [found];
+  }
+
+  /** Writes the counted pulls: the store closes. */
+  async end(): Promise<void> {
+    await this.#pulls.flush();
+  }
+
   async push(request: PushRequest, options: WriteOptions = {}): Promise<PushResult> {
     this.#context.checkWritable();
     const { loadPushed } = await loadCode('that takes pushes', import('./load-pushed.js'));
@@ -243,6 +296,7 @@ export class LocalRegistry implements RegistryStore {
       uploads: this.uploads,
       repositories: repositoriesOf,
       layers,
+      locks: this.#locks,
     });
   }
 
@@ -261,7 +315,7 @@ export class LocalRegistry implements RegistryStore {
           name: `${repository}:${tagOrName}`,
           indexesOf: () => undefined,
         });
-    return this.#context.submit(decide, options);
+    return this.#locks.run(repository, 'alone', () => this.#context.submit(decide, options));
   }
 
   /** References of a repository to a manifest or index: its digests, and its tags. */
@@ -288,11 +342,8 @@ export class LocalRegistry implements RegistryStore {
   async #readerAt(seq: number): Promise<RegistryReader> {
     const known =
       this.#past.get(seq) ?? pastViewsAt(this.#context, seq).then((views) => new RegistryReader(this.#context, views));
-    this.#past.delete(seq);
     this.#past.set(seq, known);
     known.catch(() => this.#past.delete(seq));
-    const [oldest] = this.#past.keys();
-    if (this.#past.size > MAX_KEPT_PAST_REGISTRIES && oldest !== undefined) this.#past.delete(oldest);
     return known;
   }
 }

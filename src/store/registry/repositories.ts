@@ -2,45 +2,18 @@ import { addTo, type ReferenceEntry, takeFrom } from '../../../projections/refer
 import type { Page } from '../../../projections/projection.js';
 import type { Views } from '../../../projections/views.js';
 import { MAX_KEPT_REPOSITORIES } from '../../limits.js';
-import type { ContentName, Descriptor, Digest } from '../../model/digest.js';
+import type { ContentName, Digest, ImageId } from '../../model/digest.js';
+import { RecentMap } from '../../model/recent-map.js';
 import { linksOf } from './links.js';
-
-/** Manifest or index, and its bytes. */
-interface Document {
-  readonly descriptor: Descriptor;
-  readonly bytes: Uint8Array;
-}
+import { type Document, type Members, RepositoryMembers, type Root } from './members.js';
 
 /** Where the documents of repositories are. */
 export interface DocumentSource {
   readonly views: Pick<Views, 'references' | 'artifacts'>;
   /** What a reference stands for; undefined if the store no longer has its bytes. */
   documentOf(entry: ReferenceEntry): Document | undefined;
-  /** Bytes of a manifest that an index names; undefined if the store has it no more, or not yet. */
-  contentOf(digest: Digest): Uint8Array | undefined;
-}
-
-/** Manifests, indexes and blobs that the references of one repository lead to, by each name they have in it. */
-export interface Members {
-  readonly manifests: ReadonlyMap<ContentName, Descriptor>;
-  readonly blobs: ReadonlyMap<ContentName, Descriptor>;
-  /** Indexes by what they name. */
-  readonly indexesOf: ReadonlyMap<Digest, ReadonlySet<Digest>>;
-}
-
-/** Members, and what adds a reference to them without a walk from all others. */
-interface KnownMembers extends Members {
-  readonly manifests: Map<ContentName, Descriptor>;
-  readonly blobs: Map<ContentName, Descriptor>;
-  readonly indexesOf: Map<Digest, Set<Digest>>;
-  /** Manifests and indexes whose links are here. */
-  readonly walked: Set<Digest>;
-  /** What references stand for. */
-  readonly targets: Map<string, Digest>;
-  /** References that were set since. */
-  readonly waiting: Set<string>;
-  /** Whether a reference stands for an image alone, whose manifest another one may become. */
-  hasImages: boolean;
+  /** Bytes of a manifest that the store had at `seq`; undefined if it has it no more, or got it later. */
+  contentOf(digest: Digest, seq: number): Uint8Array | undefined;
 }
 
 /** Splits a canonical reference into its repository, and its tag or its digest. */
@@ -60,7 +33,7 @@ export class Repositories {
   /** SHA-512 digests by which references of a repository name manifests. */
   readonly #aliases = new Map<string, Set<ContentName>>();
   /** The least recently used first. */
-  readonly #members = new Map<string, KnownMembers>();
+  readonly #members = new RecentMap<string, RepositoryMembers>(MAX_KEPT_REPOSITORIES);
 
   constructor(source: DocumentSource) {
     this.#source = source;
@@ -70,18 +43,24 @@ export class Repositories {
   /** Takes over what events, folded already, changed. */
   note(page: Page): void {
     for (const event of page) {
-      if (event.type === 'ReferenceSet') this.#members.get(this.#add(event.reference))?.waiting.add(event.reference);
-      else if (event.type === 'ReferenceRemoved') this.#members.delete(this.#remove(event.reference));
-      else if (event.type === 'ManifestAdded') this.#dropIndexesOf(event.manifest.digest);
-      else if (event.type === 'ArtifactAdded') this.#dropIndexesOf(event.artifact.digest);
+      if (event.type === 'ReferenceSet') this.#follow(this.#add(event.reference), event.reference);
+      else if (event.type === 'ReferenceRemoved') this.#follow(this.#remove(event.reference), event.reference);
+      else if (event.type === 'ManifestAdded') this.#dropMadeOf(event.image);
       else if (event.type === 'ImageDeleted' || event.type === 'ArtifactRemoved') this.#members.clear();
     }
   }
 
-  /** Another repository may push what an index of this one names. */
-  #dropIndexesOf(digest: Digest): void {
-    for (const [repository, { indexesOf, manifests }] of this.#members) {
-      if (indexesOf.has(digest) && !manifests.has(digest)) this.#members.delete(repository);
+  /** Takes over what a reference stands for now. */
+  #follow(repository: string, reference: string): void {
+    const members = this.#members.get(repository);
+    if (members?.set(reference, this.#rootOf(reference)) === false) this.#members.delete(repository);
+  }
+
+  /** References without a manifest stand for the first one that their image gets. */
+  #dropMadeOf(image: ImageId): void {
+    const { byImage, byName } = this.#source.views.references;
+    for (const reference of byImage.get(image) ?? []) {
+      if (byName.get(reference)?.target === undefined) this.#members.delete(splitReference(reference).repository);
     }
   }
 
@@ -109,12 +88,8 @@ export class Repositories {
 
   /** What the references of a repository lead to. */
   members(repository: string): Members {
-    const kept = this.#members.get(repository);
-    const known = kept !== undefined && this.#catchUp(repository, kept) ? kept : this.#walk(repository);
-    this.#members.delete(repository);
+    const known = this.#members.get(repository) ?? this.#walk(repository);
     this.#members.set(repository, known);
-    const [oldest] = this.#members.keys();
-    if (this.#members.size > MAX_KEPT_REPOSITORIES && oldest !== undefined) this.#members.delete(oldest);
     return known;
   }
 
@@ -132,73 +107,21 @@ export class Repositories {
     return repository;
   }
 
-  #walk(repository: string): KnownMembers {
-    const members: KnownMembers = {
-      manifests: new Map(),
-      blobs: new Map(),
-      indexesOf: new Map(),
-      walked: new Set(),
-      targets: new Map(),
-      waiting: new Set(),
-      hasImages: false,
-    };
-    this.#addAll(members, this.#references.get(repository) ?? []);
+  #walk(repository: string): RepositoryMembers {
+    const { views, contentOf } = this.#source;
+    const members = new RepositoryMembers({
+      contentOf,
+      linksOf: ({ descriptor, bytes }) => linksOf(bytes, views.artifacts.byDigest.get(descriptor.digest)),
+    });
+    for (const reference of this.#references.get(repository) ?? []) members.set(reference, this.#rootOf(reference));
     return members;
   }
 
-  /** Takes over references that were set; false if something may have left by that. */
-  #catchUp(repository: string, members: KnownMembers): boolean {
-    const { waiting, targets, hasImages } = members;
-    if (waiting.size === 0) return true;
-    const { byName } = this.#source.views.references;
-    const references = this.#references.get(repository);
-    for (const reference of waiting) {
-      const target = byName.get(reference)?.target;
-      const before = targets.get(reference);
-      const isMoved = before !== undefined && before !== target?.digest;
-      // What was pushed stays by its digest when a tag moves on.
-      const hasLeft = isMoved && references?.has(`${repository}@${before}`) !== true;
-      if (hasImages || target === undefined || hasLeft) return false;
-    }
-    this.#addAll(members, waiting);
-    waiting.clear();
-    return true;
-  }
-
-  #addAll(members: KnownMembers, references: Iterable<string>): void {
+  /** What a reference stands for; undefined if it is gone, or its bytes are. */
+  #rootOf(reference: string): Root | undefined {
     const { views, documentOf } = this.#source;
-    const found: Document[] = [];
-    for (const reference of references) {
-      const entry = views.references.byName.get(reference);
-      if (entry === undefined) continue;
-      if (entry.target === undefined) members.hasImages = true;
-      else members.targets.set(reference, entry.target.digest);
-      const { digest } = splitReference(reference);
-      if (digest === undefined && entry.target !== undefined && members.walked.has(entry.target.digest)) continue;
-      const document = documentOf(entry);
-      if (document === undefined) continue;
-      found.push(document);
-      if (digest !== undefined) members.manifests.set(digest, document.descriptor);
-    }
-    this.#addLinks(members, found);
-  }
-
-  #addLinks({ manifests, blobs, indexesOf, walked }: KnownMembers, waiting: Document[]): void {
-    const { views, contentOf } = this.#source;
-    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      const { descriptor, bytes } = next;
-      if (walked.has(descriptor.digest)) continue;
-      walked.add(descriptor.digest);
-      if (!manifests.has(descriptor.digest)) manifests.set(descriptor.digest, descriptor);
-      const links = linksOf(bytes, views.artifacts.byDigest.get(descriptor.digest));
-      for (const { name, target } of links.blobs) blobs.set(name, target);
-      for (const { name, target } of links.manifests) {
-        addTo(indexesOf, target.digest, descriptor.digest);
-        const content = contentOf(target.digest);
-        if (content === undefined) continue;
-        waiting.push({ descriptor: target, bytes: content });
-        manifests.set(name, target);
-      }
-    }
+    const entry = views.references.byName.get(reference);
+    const document = entry && documentOf(entry);
+    return document && { document, name: splitReference(reference).digest, seq: entry.seq };
   }
 }

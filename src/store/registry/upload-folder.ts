@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { MAX_UPLOAD_RECORD_BYTES } from '../../limits.js';
 import { type Digest, digestHex, isDigest } from '../../model/digest.js';
 import {
@@ -8,12 +8,11 @@ import {
   ioFailure,
   makeDurableDirectory,
   readRegularFileSync,
-  removeFile,
   syncDirectory,
   systemCode,
+  unless,
   writeDurableFile,
 } from '../files/files.js';
-import { writeUnsyncedFile } from '../files/write-durably.js';
 import { UPLOAD_FOLDER } from '../open/vacancy.js';
 import {
   formatStagedRecord,
@@ -50,12 +49,9 @@ interface Found {
 
 const RECORD = '.json';
 
-/** Action that errors name. */
-const REMOVE = 'remove an upload';
-
 /**
- * The folder `uploads/` of a store. `incoming/` has two files for each upload in progress: `ID`, its
- * bytes, and `ID.json`. `staged/` has two for each blob: `HEX`, its bytes, and `HEX.json`; a record
+ * The folder `uploads/` of a store. `incoming/` has for each upload in progress `ID.json`, and once
+ * it has bytes `ID`. `staged/` has two for each blob: `HEX`, its bytes, and `HEX.json`; a record
  * is written after the bytes are whole, so bytes without a record count for nothing.
  */
 export class UploadFolder {
@@ -90,11 +86,11 @@ export class UploadFolder {
   /** Reads all records: synchronously, which takes a third of the time for the small files that they are. */
   read(): Found {
     const lost: Lost = { strays: [], damaged: [] };
-    const uploads = readRecords(this.#incoming, lost, (id, bytes, { size, mtimeMs }): FoundUpload | undefined => {
+    const uploads = readRecords(this.#incoming, lost, (id, bytes, size, mtimeMs): FoundUpload | undefined => {
       const record = parseUploadRecord(bytes);
       return record && { ...record, id, size, written: Math.floor(mtimeMs) };
     });
-    const blobs = readRecords(this.#staged, lost, (hex, bytes, { size }): FoundBlob | undefined => {
+    const blobs = readRecords(this.#staged, lost, (hex, bytes, size): FoundBlob | undefined => {
       const digest = `sha256:${hex}`;
       const record = isDigest(digest) ? parseStagedRecord(bytes, digest) : undefined;
       return record?.size === size && isDigest(digest) ? { ...record, digest } : undefined;
@@ -102,18 +98,15 @@ export class UploadFolder {
     return { uploads, blobs, ...lost };
   }
 
-  /** Creates the files of an upload. They survive this process, not power loss. */
+  /** Creates the record of an upload; its first bytes make their file. It survives this process, not power loss. */
   async create(id: string, record: UploadRecord): Promise<void> {
     await this.make();
+    const path = `${this.incomingPath(id)}${RECORD}`;
     await inSystem('begin an upload', async () => {
       try {
-        // A crash before both are there leaves one without the other, which counts for nothing.
-        await Promise.all([
-          writeUnsyncedFile(this.incomingPath(id), new Uint8Array(0)),
-          writeUnsyncedFile(`${this.incomingPath(id)}${RECORD}`, formatUploadRecord(record)),
-        ]);
+        await writeFile(path, formatUploadRecord(record), { flag: 'wx', mode: 0o600 });
       } catch (error) {
-        await this.removeUpload(id);
+        await rm(path, { force: true });
         throw error;
       }
     });
@@ -137,8 +130,7 @@ export class UploadFolder {
   /** Removes files that count for nothing. */
   async removeLost({ strays, damaged }: Pick<Found, 'strays' | 'damaged'>): Promise<void> {
     const paths = [...strays, ...damaged.flatMap((path) => [`${path}${RECORD}`, path])];
-    // Strays may be anything.
-    await inSystem(REMOVE, async () => {
+    await inSystem('tidy uploads', async () => {
       for (const path of paths) await rm(path, { recursive: true, force: true });
     });
   }
@@ -146,15 +138,13 @@ export class UploadFolder {
   /** Removes the files of a staged blob, durable on return if `durably`. */
   async removeBlob(digest: Digest, { durably }: { readonly durably: boolean }): Promise<void> {
     await removeFiles([`${this.stagedPath(digest)}${RECORD}`, this.stagedPath(digest)]);
-    if (durably) await inSystem(REMOVE, () => syncDirectory(this.#staged));
+    if (durably) await inSystem('remove an upload', () => syncDirectory(this.#staged));
   }
 }
 
 /** Removes files in order; those that are gone do not count. */
 async function removeFiles(paths: readonly string[]): Promise<void> {
-  await inSystem(REMOVE, async () => {
-    for (const path of paths) await removeFile(path);
-  });
+  for (const path of paths) await unless(['ENOENT'], 'remove an upload', () => unlink(path));
 }
 
 /** Files that count for nothing. */
@@ -163,38 +153,32 @@ interface Lost {
   readonly damaged: string[];
 }
 
-type ReadRecord<Record> = (
-  name: string,
-  bytes: Uint8Array,
-  file: { readonly size: number; readonly mtimeMs: number },
-) => Record | undefined;
+type ReadRecord<Record> = (name: string, bytes: Uint8Array, size: number, mtimeMs: number) => Record | undefined;
 
+/** Reads what is described in a folder. An upload without a file has no bytes yet. */
 function readRecords<Record>(folder: string, { strays, damaged }: Lost, read: ReadRecord<Record>): Record[] {
   const names = new Set(namesInSync(folder));
   const found: Record[] = [];
   for (const name of names) {
-    if (name.endsWith(RECORD)) {
-      if (!names.has(name.slice(0, -RECORD.length))) strays.push(join(folder, name));
+    if (!name.endsWith(RECORD)) {
+      if (!names.has(`${name}${RECORD}`)) strays.push(join(folder, name));
       continue;
     }
-    const path = join(folder, name);
-    if (!names.has(`${name}${RECORD}`)) {
-      strays.push(path);
-      continue;
-    }
-    const record = readRecord(path, name, read);
+    const path = join(folder, name.slice(0, -RECORD.length));
+    const record = readRecord(path, read);
     if (record === undefined) damaged.push(path);
     else found.push(record);
   }
   return found;
 }
 
-function readRecord<Record>(path: string, name: string, read: ReadRecord<Record>): Record | undefined {
+function readRecord<Record>(path: string, read: ReadRecord<Record>): Record | undefined {
   try {
-    const file = lstatSync(path);
-    const record = lstatSync(`${path}${RECORD}`);
-    if (!file.isFile() || !record.isFile() || record.size > MAX_UPLOAD_RECORD_BYTES) return undefined;
-    return read(name, readRegularFileSync(`${path}${RECORD}`) ?? new Uint8Array(0), file);
+    const described = lstatSync(`${path}${RECORD}`);
+    const file = lstatSync(path, { throwIfNoEntry: false });
+    if (!described.isFile() || described.size > MAX_UPLOAD_RECORD_BYTES || file?.isFile() === false) return undefined;
+    const bytes = readRegularFileSync(`${path}${RECORD}`) ?? new Uint8Array(0);
+    return read(basename(path), bytes, file?.size ?? 0, (file ?? described).mtimeMs);
   } catch (error) {
     throw ioFailure(`read ${path}${RECORD}`, error);
   }

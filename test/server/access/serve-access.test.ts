@@ -24,7 +24,7 @@ test('a served store lets in whom its access file names, and logs whom it refuse
   const store = await openTestStore(t);
   const listen = [{ host: '127.0.0.1', port: 0 }];
   const onNotice = (notice: string): void => t.log(notice);
-  const serving = await serveStore(store, { server: {}, listen, accessFile, accessLog, onNotice });
+  const serving = await serveStore(store, { server: {}, listen, files: { access: accessFile }, accessLog, onNotice });
   const status = async (authorization?: string): Promise<number> =>
     (await fetch(`${serving.urls[0]}/v2/`, { headers: authorization === undefined ? {} : { authorization } })).status;
   t.is(await status(), 401, 'on this machine too');
@@ -51,6 +51,11 @@ test('a store is not served with an access file that is invalid', async (t) => {
   const accessFile = join(await temporaryDirectory(t), 'access.json');
   writeFileSync(accessFile, '{"rules":[{"who":"alice"}]}');
   const store = await openTestStore(t);
-  const serving = serveStore(store, { server: {}, listen: [], accessFile, onNotice: (notice) => t.log(notice) });
+  const serving = serveStore(store, {
+    server: {},
+    listen: [],
+    files: { access: accessFile },
+    onNotice: (notice) => t.log(notice),
+  });
   t.regex((await rejection(t, 'ACCESS_INVALID', serving)).message, /^rules\[0\]\.may of the access options/);
 });

@@ -15,6 +15,7 @@ import type { Rule } from '../../../src/server/access/options.js';
 import { peerFinder } from '../../../src/server/access/unix-peer.js';
 import { createServer } from '../../../src/server/create-server.js';
 import { bindSocket } from '../../../src/server/service/socket.js';
+import { imageNamed, push } from '../../support/pushed-images.js';
 import { requires, testOrSkip } from '../../support/requires.js';
 import { storeError } from '../../support/store-error.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
@@ -40,7 +41,7 @@ async function listenerOf(t: ExecutionContext, access: Access) {
     onFailure: (error) => t.fail(String(error)),
   });
   t.teardown(() => server.close());
-  return { server, refusals };
+  return { server, refusals, store };
 }
 
 /** Listens on `where` (default a port of this machine) until the test ends; returns its port. */
@@ -62,11 +63,11 @@ async function passwordServer(t: ExecutionContext, ...more: readonly Rule[]) {
   const users = join(await temporaryDirectory(t), 'users');
   writeFileSync(users, htpasswdLines.alice);
   const rules: readonly Rule[] = [{ who: '*', may: ['read'], repositories: ['shop/*'] }, ...more];
-  const { server, refusals } = await listenerOf(t, await accessFrom({ users, rules }));
+  const { server, refusals, store } = await listenerOf(t, await accessFrom({ users, rules }));
   const port = await listen(t, createHttpServer(server.listener));
   const get = (path: string, headers: Record<string, string | readonly string[]> = {}): Promise<Answer> =>
     answerTo(request({ port, host: '127.0.0.1', path, headers: headers as Record<string, string>, agent: false }));
-  return { server, refusals, port, get };
+  return { server, refusals, store, port, get };
 }
 
 async function answerTo(sent: ReturnType<typeof request>): Promise<Answer> {
@@ -110,6 +111,16 @@ test('a registry client is asked to log in, logs in, and is told what it may not
     ],
   );
   t.notRegex(JSON.stringify(refusals), /secret/);
+});
+
+test('the catalog asks for credentials, and has what its reader may read', async (t) => {
+  const { get, store } = await passwordServer(t);
+  const image = await imageNamed('a');
+  for (const repository of ['docker.io/secret/app', 'docker.io/shop/app']) await push(store, repository, image);
+  t.is((await get('/v2/_catalog')).status, 401);
+  const listed = await get('/v2/_catalog', { authorization: alice });
+  t.is(listed.status, 200);
+  t.deepEqual(listed.body, { repositories: ['shop/app'] });
 });
 
 test('two headers Authorization are refused, even if both are right', async (t) => {
@@ -348,4 +359,20 @@ needsOpenssl('a name in a client certificate may be an alternative one', async (
     t.is(await status(two), 403, user);
     t.is(await status(hidden), 403, user);
   }
+});
+
+test('clients get their tokens by TLS where a trusted proxy has it, and by what they used elsewhere', async (t) => {
+  const users = join(await temporaryDirectory(t), 'users');
+  writeFileSync(users, htpasswdLines.alice);
+  const access = await accessFrom({ users, rules: [anonymousRule] });
+  const headers = { host: 'images.example', 'x-forwarded-for': '192.0.2.7', 'x-forwarded-proto': 'https' };
+  const realmBehind = async (trustedProxies: readonly string[]): Promise<string | undefined> => {
+    const server = createServer(await openTestStore(t), { access, trustedProxies });
+    t.teardown(() => server.close());
+    const port = await listen(t, createHttpServer(server.listener));
+    const asked = await answerTo(request({ port, host: '127.0.0.1', path: '/v2/', headers, agent: false }));
+    return /realm="([^"]*)"/.exec(asked.headers['www-authenticate'] ?? '')?.[1];
+  };
+  t.is(await realmBehind(['127.0.0.1']), 'https://images.example/v2/token');
+  t.is(await realmBehind([]), 'http://images.example/v2/token');
 });

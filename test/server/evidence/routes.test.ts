@@ -91,7 +91,7 @@ test('a proof is checked with the served key', async (t) => {
   t.is(event?.seq, 3);
 });
 
-test('a checkpoint is of the head, whatever was asked for before', async (t) => {
+test('a checkpoint is of the head, not of an earlier one', async (t) => {
   const store = await signedStore(t, 1);
   const log = await servedLog(t, store);
   for (let size = 1; size < 6; size++) {

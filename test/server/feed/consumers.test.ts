@@ -2,6 +2,7 @@ import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { type Access, localAccess } from '../../../src/server/access/access.js';
 import type { EventStore } from '../../../src/store/event-store.js';
+import { MAX_CONSUMER_BATCH_BYTES, MAX_CONSUMER_BATCH_EVENTS, MAX_CONSUMER_WAIT_S } from '../../../src/limits.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { openTestStore } from '../../support/test-store.js';
@@ -142,6 +143,21 @@ test('a position moves past events that its filter leaves out, without an acknow
   t.like(await (await fetch(url)).json(), { position: 1_002 });
 });
 
+test('an answer of many bytes ends early, and what is left comes next', async (t) => {
+  const { url, store } = await served(t, 1);
+  await put(url, { from: 'new' });
+  const source = await store.create(imageConfig('x'));
+  const reason = 'x'.repeat(8_000);
+  await Promise.all(seqs(1, 600).map((at) => store.tag({ source, target: `a:${at}` }, { reason })));
+  const first = await next(url, `&limit=${MAX_CONSUMER_BATCH_EVENTS}`);
+  const last = first.events.at(-1)?.seq ?? 0;
+  const bytes = JSON.stringify(first).length;
+  t.true(bytes > MAX_CONSUMER_BATCH_BYTES - 20_000 && bytes < MAX_CONSUMER_BATCH_BYTES + 20_000, `${bytes}`);
+  t.is(first.through, last);
+  await post(`${url}/ack`, { seq: first.through });
+  t.deepEqual(await seqsOf(url), seqs(last + 1, 602).slice(0, 100));
+});
+
 test('who names a holder keeps others away, and who was away finds it taken', async (t) => {
   const { url } = await served(t, 3);
   await put(url, {});
@@ -232,8 +248,11 @@ test('requests that make no sense change nothing', async (t) => {
     [() => post(`${url}/ack`, { seq: 4 }), /^400 TIME_OUT_OF_RANGE/],
     [() => post(`${url}/ack`, {}), /^400 REQUEST_INVALID: seq/],
     [() => put(`${url}/position`, { position: 4 }), /^400 TIME_OUT_OF_RANGE/],
-    [() => fetch(`${url}/events?limit=1001`), /^400 REQUEST_INVALID: limit must be a whole number of 1 to 1000/],
-    [() => fetch(`${url}/events?wait=56`), /^400 REQUEST_INVALID: wait/],
+    [
+      () => fetch(`${url}/events?limit=${MAX_CONSUMER_BATCH_EVENTS + 1}`),
+      /^400 REQUEST_INVALID: limit must be a whole number of 1 to 1000/,
+    ],
+    [() => fetch(`${url}/events?wait=${MAX_CONSUMER_WAIT_S + 1}`), /^400 REQUEST_INVALID: wait/],
     [() => fetch(`${url}/events?type=ImageCreated`), /^400 REQUEST_INVALID: unknown parameter "type"/],
     [() => fetch(`${url}/events?holder=`), /^400 REQUEST_INVALID: holder/],
   ];

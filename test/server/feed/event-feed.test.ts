@@ -1,13 +1,22 @@
-import { once } from 'node:events';
 import { PassThrough, Writable } from 'node:stream';
 import test from 'ava';
 import { buildServer } from '../../../src/server/create-server.js';
 import { EventFeed, type FeedAnswer, type FeedOptions } from '../../../src/server/feed/event-feed.js';
 import { FeedFormats } from '../../../src/server/feed/feed-format.js';
+import { Channel } from '../../../src/server/feed/channel.js';
 import { Leases } from '../../../src/server/feed/leases.js';
 import { ReaderSlots } from '../../../src/server/feed/reader-slots.js';
+import { Turns } from '../../../src/server/feed/turns.js';
 import type { EventStore } from '../../../src/store/event-store.js';
-import { CONSUMER_LEASE_MS } from '../../../src/limits.js';
+import {
+  CONSUMER_LEASE_MS,
+  MAX_FEED_CHANNEL_EVENTS,
+  MAX_FEED_CHUNK_BYTES,
+  MAX_FEED_EVENTS,
+  MAX_FEED_FOLLOWERS,
+  MAX_FEED_READERS,
+} from '../../../src/limits.js';
+import type { ReadOptions } from '../../../src/store/follow/event-filter.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { storeError } from '../../support/store-error.js';
 import { openTestStore } from '../../support/test-store.js';
@@ -74,9 +83,10 @@ test('a client that lacks more than the feed keeps reads the rest from the log, 
   quick.release();
   for (const out of [slow, quick]) feed.open(out, answerOf(store));
   feed.open(part, answerOf(store, { filter: { type: 'ReferenceSet' }, filterKey: 'references', limit: 2_100 }));
+  t.true(MAX_FEED_CHANNEL_EVENTS < 3_000);
   await tag(store, 3_000);
   await until(() => quick.seqs.length === 3_001);
-  t.true(slow.text.length < 100_000);
+  t.true(slow.text.length < 2 * MAX_FEED_CHUNK_BYTES);
   for (const out of [slow, part]) out.release();
   await until(() => slow.seqs.length === 3_001 && part.writableFinished);
   await write(store, 3);
@@ -88,7 +98,7 @@ test('a client that lacks more than the feed keeps reads the rest from the log, 
   end();
   t.is(feed.size, 0);
   t.deepEqual(failures, []);
-  await Promise.all([slow, quick].map((out) => out.writableFinished || once(out, 'finish')));
+  await until(() => slow.writableFinished && quick.writableFinished);
 });
 
 test('who hears nothing gets heartbeats, with the seq up to which its filter left all out', async (t) => {
@@ -170,4 +180,63 @@ test('a bounded number of readers read at once, in the order in which they came'
   slots.leave();
   await enter(5);
   t.deepEqual(order, [1, 2, 3, 4, 5]);
+});
+
+test('as many clients as MAX_FEED_FOLLOWERS may follow', async (t) => {
+  const store = await openTestStore(t);
+  const { feed, end } = feedOf(store);
+  const answer = answerOf(store);
+  for (let at = 0; at < MAX_FEED_FOLLOWERS; at++) {
+    feed.checkRoom();
+    feed.open(new Tap(), answer);
+  }
+  t.like(
+    t.throws(() => feed.checkRoom()),
+    { code: 'TOOMANYREQUESTS' },
+  );
+  end();
+  t.is(feed.size, 0);
+});
+
+test('at most MAX_FEED_READERS clients read the log at once', async (t) => {
+  const store = await openTestStore(t);
+  await write(store, 3);
+  let [reading, most] = [0, 0];
+  const counted = Object.create(store) as EventStore;
+  Object.defineProperty(counted, 'stats', { value: () => store.stats() });
+  Object.defineProperty(counted, 'log', {
+    value: {
+      head: store.log.head,
+      follow: store.log.follow.bind(store.log),
+      async *read(options: ReadOptions) {
+        reading += 1;
+        most = Math.max(most, reading);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        yield* store.log.read(options);
+        reading -= 1;
+      },
+    },
+  });
+  const { feed, end } = feedOf(counted);
+  const clients = Array.from({ length: MAX_FEED_READERS + 10 }, () => new Tap());
+  for (const out of clients) {
+    out.release();
+    feed.open(out, answerOf(counted, { position: 0 }));
+  }
+  await until(() => clients.every(({ seqs: got }) => got.length === 3));
+  t.is(most, MAX_FEED_READERS);
+  end();
+});
+
+test('a channel keeps nothing more once all channels together keep MAX_FEED_EVENTS', async (t) => {
+  const store = await openTestStore(t);
+  const kept = { count: MAX_FEED_EVENTS };
+  const options = { key: '', position: 0, format: sse, turns: new Turns(() => 0), kept };
+  const channel = new Channel({ ...options, follower: store.log.follow({ from: 1 }) });
+  const client = { position: 0, flush: () => undefined, sourceEnded: () => undefined };
+  channel.join(client);
+  await write(store, 2);
+  await until(() => channel.dropped === 2);
+  t.is(kept.count, MAX_FEED_EVENTS);
+  channel.leave(client);
 });

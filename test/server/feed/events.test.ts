@@ -201,7 +201,7 @@ for (const [query, code] of refused) {
   });
 }
 
-test('a Last-Event-ID that is none, or of another history, is refused', async (t) => {
+test('a Last-Event-ID that is malformed, or of another history, is refused', async (t) => {
   const store = await openTestStore(t);
   await write(store, 2);
   const { url } = await serve(t, store);

@@ -1,12 +1,20 @@
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { createServer as createStoreServer } from '../../../src/server/create-server.js';
 import { signedHeaders } from '../../../src/server/feed/webhook-signature.js';
 import { retryAfterMs } from '../../../src/server/feed/webhook-request.js';
-import type { WebhookOptions } from '../../../src/server/feed/webhook-options.js';
+import { checkedWebhooks, type WebhookOptions } from '../../../src/server/feed/webhook-options.js';
+import {
+  MAX_DEAD_LETTERS,
+  MAX_WEBHOOK_ANSWER_BYTES,
+  MAX_WEBHOOK_SECRET_BYTES,
+  MAX_WEBHOOK_WAIT_MS,
+  MIN_WEBHOOK_SECRET_BYTES,
+  WEBHOOK_TIMEOUT_MS,
+} from '../../../src/limits.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { openTestStore } from '../../support/test-store.js';
 import { type Served, seqs, serve, until, write } from './serving.js';
@@ -34,7 +42,8 @@ async function target(
 ): Promise<Target> {
   const got: Delivery[] = [];
   let [open, most] = [0, 0];
-  const http = createServer(async (request, response) => {
+  const http = createServer((request, response) => void take(request, response));
+  const take = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     open += 1;
     most = Math.max(most, open);
     response.once('close', () => (open -= 1));
@@ -45,7 +54,7 @@ async function target(
     const delivery = { method: request.method ?? '', headers: request.headers, body, seq, atMs: Date.now() };
     got.push(delivery);
     answer(response, delivery, got.length);
-  });
+  };
   http.listen(0, '127.0.0.1');
   await once(http, 'listening');
   t.teardown(() => {
@@ -151,7 +160,7 @@ test('the signature is that of the example of Standard Webhooks', (t) => {
 test('a failed delivery is repeated until it is taken, and nothing comes before it', async (t) => {
   const store = await openTestStore(t);
   const answers: readonly ((response: ServerResponse) => void)[] = [
-    (response) => response.writeHead(500).end('x'.repeat(200_000)),
+    (response) => response.writeHead(500).end('x'.repeat(3 * MAX_WEBHOOK_ANSWER_BYTES)),
     (response) => response.destroy(),
     (response) => response.writeHead(302, { location: '/elsewhere' }).end(),
     () => undefined,
@@ -185,7 +194,7 @@ test('Retry-After is honoured', async (t) => {
   await until(() => got.length === 2);
   t.true((got[1] as Delivery).atMs - (got[0] as Delivery).atMs >= 990);
   t.is(retryAfterMs('Thu, 01 Jan 1970 00:01:00 GMT', 20_000), 40_000);
-  t.is(retryAfterMs('99999999999', 0), 24 * 60 * 60 * 1_000);
+  t.is(retryAfterMs('99999999999', 0), MAX_WEBHOOK_WAIT_MS);
   t.is(retryAfterMs('soon', 0), 0);
   t.is(retryAfterMs('Thu, 01 Jan 1970 00:00:00 GMT', 20_000), 0);
 });
@@ -233,6 +242,27 @@ test('an event beyond the limit of age is skipped', async (t) => {
   await write(store, 1);
   await until(async () => (await stateOf(own)).webhook.skipped === 1);
   t.true(got.length > 1);
+});
+
+test('of many that were skipped the newest are shown, and all are counted and reported', async (t) => {
+  const store = await openTestStore(t);
+  const { url } = await target(t, (response) => response.writeHead(400).end());
+  const own = await serve(t, store, { webhooks: [hook(url, { limit: { attempts: 1 } })] });
+  const count = MAX_DEAD_LETTERS + 5;
+  await write(store, count);
+  await until(async () => (await stateOf(own)).webhook.skipped === count);
+  const { deadLetters } = (await stateOf(own)).webhook;
+  t.deepEqual(
+    deadLetters.map(({ seq }) => seq),
+    seqs(6, count),
+  );
+  t.is(own.failures.length, count);
+});
+
+test('without options a target has 15 seconds, any number of attempts and no signature', (t) => {
+  const [checked] = checkedWebhooks([{ name: 'ci', url: 'https://ci.example/' }]);
+  t.like(checked, { timeoutMs: WEBHOOK_TIMEOUT_MS, secrets: [], data: 'cloudevent', baseMs: 1_000, capMs: 300_000 });
+  t.like(checked?.limit, { attempts: Number.POSITIVE_INFINITY, ageMs: Number.POSITIVE_INFINITY, beyond: 'skip' });
 });
 
 test('410 stops the webhook before the event, which a new start tries again', async (t) => {
@@ -312,11 +342,20 @@ const wrong: readonly (readonly [title: string, webhooks: unknown, message: RegE
   ['two of one name', [hook(url), hook(url)], /two webhooks have the name ci/],
   ['another scheme', [hook('file:///etc/passwd')], /url must be an http or https URL/],
   ['no URL', [hook('nowhere')], /url must be an http or https URL/],
-  ['a short secret', [hook(url, { secret: `whsec_${Buffer.alloc(23).toString('base64')}` })], /secret must be whsec_/],
+  [
+    'a short secret',
+    [hook(url, { secret: `whsec_${Buffer.alloc(MIN_WEBHOOK_SECRET_BYTES - 1).toString('base64')}` })],
+    /secret must be whsec_/,
+  ],
+  [
+    'a long secret',
+    [hook(url, { secret: `whsec_${Buffer.alloc(MAX_WEBHOOK_SECRET_BYTES + 1).toString('base64')}` })],
+    /secret must be/,
+  ],
   ['a secret of another kind', [hook(url, { secret: 'x'.repeat(32) })], /secret must be whsec_/],
   ['a header that says what is sent', [hook(url, { headers: { 'Content-Type': 'x' } })], /may not have Content-Type/],
   ['a header with a line feed', [hook(url, { headers: { a: 'b\nc' } })], /Invalid character/],
-  ['a time beyond a day', [hook(url, { timeoutMs: 86_400_001 })], /timeoutMs must be at most/],
+  ['a time beyond a day', [hook(url, { timeoutMs: MAX_WEBHOOK_WAIT_MS + 1 })], /timeoutMs must be at most/],
   ['a limit of no attempt', [hook(url, { limit: { attempts: 0 } })], /limit.attempts must be a whole number from 1/],
   ['an unknown option', [{ ...hook(url), retries: 3 }], /unknown option of a webhook retries/],
   ['a start beyond the head', [hook(url, { from: 2 })], /cannot begin at event 2/],

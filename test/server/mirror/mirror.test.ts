@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import type { MirrorRule } from '../../../src/server/mirror/rules.js';
 import { type FakeRegistry, fail, fakeRegistry } from '../../support/fake-registry.js';
-import { addImage, addIndex } from '../../support/registry-images.js';
+import { addImage, addIndex, type FakeImage } from '../../support/registry-images.js';
 import { eventsOf } from '../../support/test-store.js';
 import { serving, type TestServing } from '../service/serving.js';
 
@@ -50,7 +50,7 @@ test('a tag is copied when it is first asked for, and each sighting of another i
   t.deepEqual(await mirror.store.verify(), []);
 });
 
-test('blobs are copied once, and an upstream that is gone is said and does no harm', async (t) => {
+test('blobs are copied once, and an upstream that is gone is reported and does no harm', async (t) => {
   const mirror = await mirrored(t);
   const image = await addImage(mirror.upstream, 'up/app:1', ['one', 'two']);
   await pull(mirror, 'up/app', '1');
@@ -138,4 +138,55 @@ test('a rule that cannot be used is refused', async (t) => {
   await refused({ repositories: 'a/**/b' }, /two stars stand only as the last part/);
   await refused({ repositories: 'up/*', freshSeconds: -1 }, /freshSeconds must be a number of seconds/);
   await refused({ repositories: 'up/*', upstrem: 'x' }, /upstrem/);
+});
+
+/** The only repository of a store that is not mirrored has this image. */
+async function pushSecret({ url, upstream }: Mirrored, image: FakeImage): Promise<void> {
+  for (const { digest } of [image.config, ...image.layers]) {
+    const path = `${url}/v2/secret/app/blobs/uploads/?digest=${digest}`;
+    const { status } = await fetch(path, { method: 'POST', body: new Uint8Array(upstream.blobs.get(digest) ?? []) });
+    if (status !== 201) throw new Error(`cannot push ${digest}: ${status}`);
+  }
+  const { bytes, type } = upstream.manifests.get(`up/app/${image.manifest.digest}`) ?? { bytes: [], type: '' };
+  const path = `${url}/v2/secret/app/manifests/${image.manifest.digest}`;
+  const headers = { 'content-type': type };
+  const { status } = await fetch(path, { method: 'PUT', headers, body: new Uint8Array(bytes) });
+  if (status !== 201) throw new Error(`cannot push the manifest: ${status}`);
+}
+
+test('a manifest of the upstream that names a blob of another repository does not give it away', async (t) => {
+  const mirror = await mirrored(t);
+  const image = await addImage(mirror.upstream, 'up/app:1', ['secret']);
+  await pushSecret(mirror, image);
+  const [layer] = image.layers;
+  mirror.upstream.blobs.delete(layer?.digest ?? '');
+  const answer = await mirror.get('up/app/manifests/1');
+  t.is(answer.status, 502);
+  t.regex(await answer.text(), /"code":"UPSTREAM_FAILED"/);
+  t.is((await mirror.get(`up/app/blobs/${layer?.digest}`)).status, 404);
+  t.is((await mirror.get(`secret/app/blobs/${layer?.digest}`)).status, 200);
+  t.is(mirror.store.registry.tags('docker.io/up/app'), undefined);
+});
+
+test('an index is copied although another repository has what it names', async (t) => {
+  const mirror = await mirrored(t);
+  const amd64 = await addImage(mirror.upstream, 'up/app:a', ['shared']);
+  await pushSecret(mirror, amd64);
+  const index = addIndex(mirror.upstream, 'up/app:1', { amd64 });
+  const answer = await mirror.get('up/app/manifests/1');
+  t.is(answer.status, 200);
+  t.is(answer.headers.get('docker-content-digest'), index);
+  t.is(await pull(mirror, 'up/app', amd64.manifest.digest), amd64.manifest.digest);
+  t.deepEqual(await mirror.store.verify(), []);
+});
+
+test('a blob that repositories of one registry share is fetched once', async (t) => {
+  const mirror = await mirrored(t);
+  const image = await addImage(mirror.upstream, 'up/app:1', ['base']);
+  await addImage(mirror.upstream, 'up/other:1', ['base']);
+  await pull(mirror, 'up/app', '1');
+  await pull(mirror, 'up/other', '1');
+  const [layer] = image.layers;
+  const asked = mirror.upstream.requests('GET').filter((request) => request.endsWith(layer?.digest ?? ''));
+  t.is(asked.length, 1);
 });

@@ -56,7 +56,7 @@ test('each request is a line of JSON, and each refused connection', async (t) =>
   ]);
 });
 
-test('a log that was moved goes on in a new file', async (t) => {
+test('a log that was moved continues in a new file', async (t) => {
   const path = join(await temporaryDirectory(t), 'access.log');
   const log = new AccessLog(await openLogFile(path), (notice) => t.fail(notice));
   log.request({ ...report, path: '/1' });
@@ -75,7 +75,7 @@ test('a log that was moved goes on in a new file', async (t) => {
   );
 });
 
-test('what cannot be reopened goes on where it was, with a notice', async (t) => {
+test('a log that cannot be reopened continues in the old file, with a notice', async (t) => {
   const notices: string[] = [];
   const folder = join(await temporaryDirectory(t));
   const path = join(folder, 'access.log');
@@ -86,7 +86,7 @@ test('what cannot be reopened goes on where it was, with a notice', async (t) =>
   await log.close();
   await rename(`${folder}.moved`, folder);
   t.is(linesOf(await readFile(path, 'utf8')).length, 1);
-  t.deepEqual(notices, ['cannot open the access log again: ENOENT; it goes on where it was']);
+  t.deepEqual(notices, ['cannot open the access log again: ENOENT; it continues in the old file']);
 });
 
 test('a slow disk holds up nobody: further lines are dropped, and the log says how many', async (t) => {

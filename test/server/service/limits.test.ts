@@ -3,6 +3,7 @@ import { createServer as createHttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import test from 'ava';
 import { Hono } from 'hono';
+import { MAX_REQUEST_HEADERS } from '../../../src/limits.js';
 import type { ServerEnv } from '../../../src/server/exchange.js';
 import { admitted } from '../../../src/server/service/admission.js';
 import { BodyWatch } from '../../../src/server/service/body-watch.js';
@@ -18,6 +19,14 @@ test('a path that is too long is 414, and nothing of it is done', async (t) => {
   t.is((await fetch(`${url}/v2/${'x'.repeat(100)}`)).status, 414);
   await reported(1);
   t.is(reports[0]?.code, 'URI_TOO_LONG');
+});
+
+test('more headers than the limit are 431, and none of them is left out', async (t) => {
+  const { port } = await serving(t);
+  const flood = (count: number): string =>
+    get('/', 'Connection: close', ...Array.from({ length: count }, (_, at) => `X-${at}: 1`));
+  t.is(statusOf(await rawClient(t, port, flood(MAX_REQUEST_HEADERS - 2)).ended), 200);
+  t.is(statusOf(await rawClient(t, port, flood(MAX_REQUEST_HEADERS - 1)).ended), 431);
 });
 
 test('requests beyond the limit are 503 with Retry-After; feeds do not count', async (t) => {
@@ -55,7 +64,7 @@ test('connections of one address, and in all, are limited', async (t) => {
   t.is(statusOf(await rawClient(t, inAll.port, get('/health')).ended), 503);
 });
 
-test('connections of a trusted proxy have no limit of their own', async (t) => {
+test('connections of a trusted proxy are limited in all alone', async (t) => {
   const { port } = await serving(t, {
     limits: { maxConnectionsPerAddress: 1 },
     server: { trustedProxies: ['127.0.0.1'] },

@@ -50,9 +50,10 @@ test('metrics count requests by route, and tell of store and process', async (t)
   t.regex(text, /^imagelog_log_head 1$/m);
   t.regex(text, /^imagelog_images 1$/m);
   t.regex(text, /^imagelog_references 0$/m);
+  t.regex(text, /^imagelog_followers 0$/m);
   t.regex(text, /^process_resident_memory_bytes \d{7,}$/m);
   t.regex(text, /^process_cpu_seconds_total [\d.]+$/m);
-  t.false(text.includes('private'), 'a name would be a series of its own');
+  t.false(text.includes('private'), 'a name would add a series');
   t.true(text.endsWith('# EOF\n'));
 });
 

@@ -3,7 +3,14 @@ import { createServer, type Server, connect } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { bindSocket, connectablePath, isAnswering, socketPathOf } from '../../../src/server/service/socket.js';
+import { MAX_SOCKET_PATH_BYTES } from '../../../src/limits.js';
+import {
+  bindSocket,
+  boundPath,
+  connectablePath,
+  isAnswering,
+  socketPathOf,
+} from '../../../src/server/service/socket.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 
 /** Says `text` to each client, also to one that hears nothing of it. */
@@ -43,10 +50,21 @@ test('a socket is for its owner alone, and nothing else is left beside it', asyn
   t.is(await said(path), 'hello');
 });
 
+test('the group of a socket may connect where it should', async (t) => {
+  const path = socketPathOf(await temporaryDirectory(t));
+  const server = saying('hello');
+  const remove = await bindSocket(server, path, 0o660);
+  t.is((await stat(path)).mode & 0o777, 0o660);
+  t.is(boundPath(server), path);
+  server.close();
+  await remove();
+});
+
 test('a path longer than the address of a socket is bound and connected to', async (t) => {
   const folder = join(await temporaryDirectory(t), 'x'.repeat(200), 'y'.repeat(200));
   await mkdir(folder, { recursive: true });
   const path = socketPathOf(folder);
+  t.true(path.length > MAX_SOCKET_PATH_BYTES);
   t.false(await isAnswering(path));
   const server = await listening(t, path);
   t.true(await isAnswering(path));

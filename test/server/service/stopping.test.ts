@@ -4,6 +4,7 @@ import { request } from 'node:https';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import test from 'ava';
+import { MAX_TLS_FILE_BYTES } from '../../../src/limits.js';
 import { serveStore } from '../../../src/server/service/serve-store.js';
 import { fixturePath } from '../../support/fixtures.js';
 import { rejection } from '../../support/rejection.js';
@@ -26,7 +27,7 @@ test('a stop ends idle connections at once, and refuses new ones', async (t) => 
 
 test('a stop waits for requests, and cuts those that take too long', async (t) => {
   const { port, stop } = await serving(t);
-  // The rest of the headers is on its way.
+  // The rest of the headers follows.
   const finishing = rawClient(t, port, 'GET /health HTTP/1.1\r\n');
   const stuck = rawClient(t, port, 'GET /health HTTP/1.1\r\n');
   await Promise.all([once(finishing.socket, 'connect'), once(stuck.socket, 'connect')]);
@@ -100,10 +101,13 @@ test('files of TLS that are not there, or are no certificate, are refused', asyn
   const folder = await temporaryDirectory(t);
   const text = join(folder, 'text');
   await writeFile(text, 'no certificate');
+  const large = join(folder, 'large');
+  await writeFile(large, Buffer.alloc(MAX_TLS_FILE_BYTES + 1));
   const [cert, key] = [fixturePath('tls', 'first.crt'), fixturePath('tls', 'first.key')];
   for (const tls of [
     { cert: join(folder, 'none'), key },
     { cert, key: text },
+    { cert: large, key },
     { cert, key: fixturePath('tls', 'second.key') },
     { cert, key, clientCa: join(folder, 'none') },
   ]) {

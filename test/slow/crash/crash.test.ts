@@ -7,6 +7,7 @@ import { injectFaults } from './inject-faults.js';
 import { darkenBackups, darkenRestores, killBackups } from './kill-backups.js';
 import { killConsumers } from './kill-consumers.js';
 import { operationParts } from './kill-operations.js';
+import { killPushes } from './kill-pushes.js';
 import { killUploads } from './kill-uploads.js';
 import { killWriters } from './kill-writers.js';
 import { losePower } from './lose-power.js';
@@ -51,6 +52,7 @@ part('the power goes after the n-th call of the system', losePower, whyNoStrace(
 part('kill -9 at any moment, 1 to 64 requests at once', killWriters);
 part('kill -9 between an event and its acknowledgement', killConsumers);
 part('kill -9 at any moment of uploads', killUploads);
+part('kill -9 at any moment of pushes', killPushes);
 part('kill -9 before every call of a backup, after content was erased and came again', killBackups, whyNoStrace());
 part('the power goes after a call of a backup', darkenBackups, whyNoStrace());
 part('the power goes after a call of a restore', darkenRestores, whyNoStrace());

@@ -88,7 +88,8 @@ async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 async function leftOver(directory: string): Promise<string[]> {
   const uploads = await openUploads(directory);
   for (const name of readdirSync(join(directory, 'uploads/incoming'))) {
-    if (!name.endsWith('.json')) await (await uploads.upload(REPOSITORY, name)).cancel();
+    if (!name.endsWith('.json')) continue;
+    await (await uploads.upload(REPOSITORY, name.slice(0, -'.json'.length))).cancel();
   }
   await uploads.end();
   const left = ['incoming', 'staged'].flatMap((folder) => readdirSync(join(directory, 'uploads', folder)));

@@ -25,7 +25,7 @@ export function namedDigest(name: string): Digest {
   return `sha256:${createHash('sha256').update(namedBytes(name)).digest('hex')}` as Digest;
 }
 
-/** Opens the uploads of a directory that is no store otherwise. */
+/** Opens the uploads of a directory that is not a store otherwise. */
 export async function openUploads(directory: string): Promise<Uploads> {
   const blobs = new BlobStore(`${directory}/blobs`);
   await blobs.makeDirectories();

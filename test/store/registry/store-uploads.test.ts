@@ -62,7 +62,7 @@ test('a store that lost its sidecar beside an empty log is made again, with its 
   await uploads.end();
   await rm(join(store.directory, 'imagelog.json'));
   await reopened(t, store);
-  t.true((await readdir(join(store.directory, 'uploads/incoming'))).includes(id));
+  t.true((await readdir(join(store.directory, 'uploads/incoming'))).includes(`${id}.json`));
 });
 
 test('a store with ten thousand abandoned uploads opens in seconds', async (t) => {

@@ -163,7 +163,8 @@ test('a record with all repositories and the longest names can be read again, an
     owner,
     used: Date.now(),
   }));
-  const record = { size: BYTES.length, isUploaded: true, measurement: undefined, repositories };
+  const alias = `sha512:${'a'.repeat(128)}` as const;
+  const record = { size: BYTES.length, isUploaded: true, measurement: undefined, alias, repositories };
   const bytes = formatStagedRecord(record);
   t.true(bytes.length < MAX_UPLOAD_RECORD_BYTES);
   t.deepEqual(parseStagedRecord(bytes, DIGEST), record);

@@ -1,4 +1,4 @@
-import { appendFile, open, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, open, readdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import test from 'ava';
@@ -119,6 +119,8 @@ test('an empty upload, and one that is no layer, are blobs too', async (t) => {
   const empty = new Uint8Array(0);
   const staged = await uploaded(uploads, empty, { digest: digestOf(empty) });
   t.deepEqual(await bytesOf(staged), empty);
+  const { digest: again } = await (await uploads.start(OTHER, 'ada')).finish(digestOf(empty));
+  t.is(again, digestOf(empty));
   const text = new TextEncoder().encode('{"architecture":"amd64"}');
   const config = await uploaded(uploads, text, { digest: digestOf(text) });
   t.like(config.measurement?.layer, { code: 'LAYER_INVALID' });
@@ -183,6 +185,19 @@ test('uploads beyond those that keep a meter are read again', async (t) => {
   for (const upload of all) t.like((await upload.finish(digest)).measurement, { layer: { diffId: digestOf(tar) } });
 });
 
+test('folders and links where files belong are removed', async (t) => {
+  const world = await uploadWorld(t);
+  await (await world.open()).start(REPOSITORY, 'ada');
+  const folder = join(world.directory, 'uploads');
+  for (const name of ['incoming/a/b', 'staged/c/d', 'incoming/e.json/f'])
+    await mkdir(join(folder, name), { recursive: true });
+  await symlink(join(folder, 'incoming/a'), join(folder, `staged/${'1'.repeat(64)}`));
+  await writeFile(join(folder, `staged/${'1'.repeat(64)}.json`), '{"size":0,"isUploaded":true,"repositories":[]}');
+  await world.open();
+  t.is((await readdir(join(folder, 'incoming'))).length, 1);
+  t.deepEqual(await readdir(join(folder, 'staged')), []);
+});
+
 test('files that a crash left are removed, and those of uploads stay', async (t) => {
   const world = await uploadWorld(t);
   const uploads = await world.open();
@@ -190,7 +205,7 @@ test('files that a crash left are removed, and those of uploads stay', async (t)
   await uploaded(uploads, layer, { digest });
   const kept = world.files();
   const folder = join(world.directory, 'uploads');
-  for (const name of ['incoming/lone', 'incoming/lone2.json', 'staged/.tmp-1', `staged/${'0'.repeat(64)}`]) {
+  for (const name of ['incoming/lone', 'staged/.tmp-1', `staged/${'0'.repeat(64)}`]) {
     await appendFile(join(folder, name), 'left');
   }
   t.is((await (await world.open()).upload(REPOSITORY, id)).size, 0);

@@ -1,0 +1,29 @@
+import type { EventStore } from '../../store/event-store.js';
+import type { Connection, Grant } from '../access/access.js';
+import type { Frame, FrameChannel } from './frames.js';
+
+/** A command that a client asks for. */
+export interface CommandCall {
+  readonly store: EventStore;
+  readonly grant: Grant;
+  readonly connection: Connection;
+  /** `User-Agent` of the client. */
+  readonly agent: string | undefined;
+  readonly requestId: string;
+  readonly traceparent: string | undefined;
+  /** The first frame: its payload is the client's word. */
+  readonly start: Frame;
+  readonly channel: FrameChannel;
+  /** The frames after the first. The call reads them all; their end is that of the connection. */
+  readonly frames: AsyncIterable<Frame>;
+  /** Aborted when the server closes, or the client took nothing and gave nothing for too long. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs a command for a client and sends it the exit code. Rejects for what no client could cause. */
+export type RunCommand = (call: CommandCall) => Promise<void>;
+
+/** Why the server aborts a command. */
+export class CommandStopped extends Error {
+  override readonly name = 'CommandStopped';
+}

@@ -1,0 +1,210 @@
+import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import {
+  COMMAND_IDLE_MS,
+  COMMAND_START_MS,
+  MAX_ACTOR_BYTES,
+  MAX_AGENT_BYTES,
+  MAX_COMMANDS_AT_ONCE,
+  MAX_TRACEPARENT_BYTES,
+} from '../../limits.js';
+import type { Connection, Grant } from '../access/access.js';
+import { AccessRefusal } from '../access/refusal.js';
+import { connectionOfRequest, fitting, headerText } from '../exchange.js';
+import { answerTo, HttpFailure } from '../failure.js';
+import type { Service } from '../service.js';
+import { type CommandCall, CommandStopped, type RunCommand } from './command-call.js';
+import { COMMAND_PATH, COMMAND_PROTOCOL, type Frame, FrameChannel, fromClient } from './frames.js';
+
+/** Takes connections that ask to run commands, and runs them. */
+export class CommandService {
+  readonly #service: Service;
+  readonly #runCommand: RunCommand | undefined;
+  readonly #running = new Set<Promise<void>>();
+  readonly #connections = new Set<Duplex>();
+
+  /** Without `runCommand` every connection is refused. */
+  constructor(service: Service, runCommand: RunCommand | undefined) {
+    this.#service = service;
+    this.#runCommand = runCommand;
+    // Each command waits for it.
+    setMaxListeners(0, service.signal);
+  }
+
+  /** For the event `upgrade` of a node:http server: runs a command over the connection, or refuses it. */
+  readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array): void => {
+    // A client may be gone at any moment.
+    socket.on('error', () => undefined);
+    this.#connections.add(socket);
+    socket.once('close', () => this.#connections.delete(socket));
+    const running = this.#take(request, socket, head)
+      .catch((error: unknown) => {
+        if (answerTo(error).status === 500) this.#service.onFailure(error);
+        refuse(socket, error);
+      })
+      .finally(() => this.#running.delete(running));
+    this.#running.add(running);
+  };
+
+  /** Resolves when every command has ended; each is asked to by the signal of the service. */
+  async close(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+    for (const each of this.#connections) each.destroy();
+  }
+
+  async #take(request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void> {
+    const { signal, store } = this.#service;
+    const runCommand = this.#runCommand;
+    if (request.url !== COMMAND_PATH || runCommand === undefined) {
+      throw new HttpFailure(404, 'PATH_UNKNOWN', `no such path: ${request.url}`);
+    }
+    if (request.headers.upgrade !== COMMAND_PROTOCOL) {
+      const headers = { upgrade: COMMAND_PROTOCOL };
+      throw new HttpFailure(426, 'UNSUPPORTED', `expected the protocol ${COMMAND_PROTOCOL}`, { headers });
+    }
+    if (!(socket instanceof Socket)) throw new TypeError('the connection is no socket');
+    const connection = connectionOfRequest(request, this.#service.proxies);
+    const grant = await this.#grantOf(request, connection);
+    if (signal.aborted) throw new HttpFailure(503, 'STOPPING', 'the server is stopping');
+    if (this.#running.size > MAX_COMMANDS_AT_ONCE) {
+      const headers = { 'retry-after': '1' };
+      const message = `the server runs ${MAX_COMMANDS_AT_ONCE} commands, which is the most at once`;
+      throw new HttpFailure(429, 'TOOMANYREQUESTS', message, { headers });
+    }
+    const { 'user-agent': agent, 'x-request-id': requestId, traceparent } = request.headers;
+    socket.setNoDelay(true);
+    // A client whose machine is gone ends; one that waits for a person does not.
+    socket.setKeepAlive(true, 30_000);
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${COMMAND_PROTOCOL}\r\n\r\n`);
+    await this.#run(runCommand, socket, head, {
+      store,
+      grant,
+      connection,
+      agent: fitting(agent, MAX_AGENT_BYTES),
+      requestId: fitting(headerText(requestId), MAX_ACTOR_BYTES) ?? randomUUID(),
+      traceparent: fitting(headerText(traceparent), MAX_TRACEPARENT_BYTES),
+    });
+  }
+
+  /** Authenticates a client, and reports one that may do nothing. @throws {HttpFailure} as other paths do */
+  async #grantOf(request: IncomingMessage, connection: Connection): Promise<Grant> {
+    const { access, onRefusal } = this.#service;
+    // Each, as other paths: Node's own list drops all but the first.
+    const { rawHeaders } = request;
+    const authorization = rawHeaders.filter(
+      (_, at) => rawHeaders[at - 1]?.toLowerCase() === 'authorization' && at % 2 === 1,
+    );
+    const report = (status: number, reason: string, user: string | undefined): void =>
+      onRefusal({ time: Date.now(), address: connection.address, path: COMMAND_PATH, status, reason, user });
+    const challenge = access.challenge(`${connection.isEncrypted ? 'https' : 'http'}://${request.headers.host}`);
+    const headers = challenge === undefined ? {} : { 'www-authenticate': challenge };
+    try {
+      const grant = await access.authenticate({ authorization, connection });
+      if (grant.hasRights) return grant;
+      const isAsked = challenge !== undefined && !grant.isLoggedIn;
+      const reason = isAsked ? 'no credentials to run commands' : 'may not run commands';
+      report(isAsked ? 401 : 403, reason, grant.actor);
+      if (isAsked) throw new HttpFailure(401, 'UNAUTHORIZED', 'log in to run commands', { headers });
+      throw new HttpFailure(403, 'DENIED', reason);
+    } catch (error) {
+      if (!(error instanceof AccessRefusal)) throw error;
+      const { status, code, message, reason, user, retryAfterSeconds } = error;
+      report(status, reason, user);
+      const retry = retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) };
+      throw new HttpFailure(status, code, message, { headers: { ...(status === 401 ? headers : {}), ...retry } });
+    }
+  }
+
+  async #run(
+    runCommand: RunCommand,
+    socket: Socket,
+    head: Uint8Array,
+    caller: Omit<CommandCall, 'start' | 'channel' | 'frames' | 'signal'>,
+  ): Promise<void> {
+    const channel = new FrameChannel(socket, head);
+    const frames = channel.frames();
+    const idle = new IdleWatch(socket);
+    try {
+      const closing = this.#service.signal;
+      const start = await firstFrame(frames, socket, closing);
+      if (start === undefined) return;
+      const signal = AbortSignal.any([closing, idle.signal]);
+      await runCommand({ ...caller, start, channel, frames, signal });
+    } catch (error) {
+      // There is no answer to give: the connection ends, and a client of ours says so.
+      this.#service.onFailure(error);
+    } finally {
+      idle.end();
+      socket.end();
+      // What a client still sends would keep the connection.
+      socket.destroySoon();
+    }
+  }
+}
+
+/** Returns the first frame; undefined where the client leaves without one, sends another kind or none in time. */
+async function firstFrame(
+  frames: AsyncGenerator<Frame>,
+  socket: Socket,
+  closing: AbortSignal,
+): Promise<Frame | undefined> {
+  const leave = (): void => void socket.destroy();
+  const timer = setTimeout(leave, COMMAND_START_MS);
+  closing.addEventListener('abort', leave);
+  try {
+    const { value } = await frames.next();
+    return value?.kind === fromClient.start ? value : undefined;
+  } catch {
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+    closing.removeEventListener('abort', leave);
+  }
+}
+
+/** Aborts a command whose client takes none of its output for COMMAND_IDLE_MS. */
+class IdleWatch {
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+  #written = 0;
+  #sinceMs = Date.now();
+
+  constructor(socket: Socket) {
+    const look = (): void => {
+      // Bytes that have left this process; a client that reads moves it on.
+      const written = socket.bytesWritten - socket.writableLength;
+      if (written !== this.#written || !socket.writableNeedDrain) this.#sinceMs = Date.now();
+      this.#written = written;
+      if (Date.now() - this.#sinceMs < COMMAND_IDLE_MS) return;
+      this.#controller.abort(new CommandStopped('nothing of the output was read for too long'));
+      socket.destroy();
+    };
+    this.#timer = setInterval(look, COMMAND_IDLE_MS / 10).unref();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+  }
+}
+
+/** Answers as other paths do, then ends the connection. */
+function refuse(socket: Duplex, error: unknown): void {
+  if (!socket.writable) return;
+  const { status, headers, body } = answerTo(error);
+  const text = JSON.stringify(body);
+  const lines = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(text)}`,
+    'connection: close',
+  ];
+  socket.end(`${lines.join('\r\n')}\r\n\r\n${text}`);
+}
