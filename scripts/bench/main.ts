@@ -21,6 +21,7 @@ import { pastBenchmark } from './cases/past.js';
 import { reopenBenchmark } from './cases/reopen.js';
 import { replayBenchmark } from './cases/replay.js';
 import { saveBenchmark } from './cases/save.js';
+import { serveBenchmark } from './cases/serve.js';
 import { serveFollowersBenchmark } from './cases/serve-followers.js';
 import { startBenchmark } from './cases/start.js';
 import { viewsBenchmark } from './cases/views.js';
@@ -51,6 +52,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   daemonsCommandsBenchmark,
   daemonsLoadBenchmark,
   daemonsSaveBenchmark,
+  serveBenchmark,
   historyBenchmark,
   atBenchmark,
   pastBenchmark,

@@ -7,3 +7,10 @@ export function peakMemory(): number {
   const mark = /^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1];
   return (mark === undefined ? process.resourceUsage().maxRSS : Number(mark)) * 1_024;
 }
+
+/** Returns the memory of another process now and at its peak, in bytes; on Linux only. */
+export function memoryOf(pid: number): { readonly now: number; readonly peak: number } {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const field = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1_024;
+  return { now: field('VmRSS'), peak: field('VmHWM') };
+}

@@ -15,8 +15,13 @@ export function processorSeconds(servers: readonly number[] = []): number {
   const own = (user + system) / 1e6;
   if (process.platform !== 'linux') return own;
   const ended = ticksOf('self', [CUTIME, CSTIME]);
+  return own + ended / TICKS_PER_SECOND + serverSeconds(servers);
+}
+
+/** Returns the user and system seconds of `servers` alone. @throws {Error} if one has ended */
+export function serverSeconds(servers: readonly number[]): number {
   const asked = servers.map((pid) => ticksOf(pid, [UTIME, STIME, CUTIME, CSTIME]));
-  return own + [ended, ...asked].reduce((sum, ticks) => sum + ticks, 0) / TICKS_PER_SECOND;
+  return asked.reduce((sum, ticks) => sum + ticks, 0) / TICKS_PER_SECOND;
 }
 
 /** Returns the ids of the process `root` and of all below it; on Linux only. */

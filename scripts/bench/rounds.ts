@@ -1,4 +1,4 @@
-import { processorSeconds } from './processor-time.js';
+import { processorSeconds, serverSeconds } from './processor-time.js';
 
 /** What a round found, in one unit by two clocks: that of the wall, and processor time. */
 export interface Timed {
@@ -59,6 +59,18 @@ export async function timeOf(work: () => unknown, others: readonly number[] = []
   await work();
   const wall = (performance.now() - start) / 1_000;
   return { wall, cpu: processorSeconds(others) - before };
+}
+
+/** What takes less processor time is not known, and would be an infinite rate. */
+const SHORTEST = 0.01;
+
+/** As `timeOf`, with the processor time of the servers `pids` alone: their client is the same for all. */
+export async function timeOfServer(work: () => unknown, pids: readonly number[]): Promise<Timed> {
+  const before = serverSeconds(pids);
+  const start = performance.now();
+  await work();
+  const wall = (performance.now() - start) / 1_000;
+  return { wall, cpu: Math.max(serverSeconds(pids) - before, SHORTEST) };
 }
 
 /** Returns `count` a second, by each clock. */

@@ -72,4 +72,13 @@ export const TARGETS = {
   pastOfImages: ours('at and diff in 1,000,000 images, CPU-s', atMost(1, 'cpu')),
   history: ours('history and resolve, 99th percentile, ms', atMost(5)),
   peakOfLoad: ours('peak memory of a load of 1 GiB, MB', atMost(200)),
+  servePush: ratio('push 400 MB, to docker-registry', atMost(1.2, 'cpu')),
+  serveWarmPush: ratio('push 400 MB again, to docker-registry', atMost(1.2, 'cpu')),
+  servePull: ratio('pull 400 MB, to docker-registry', atMost(1.2, 'cpu')),
+  servePushMany: ratio('push 1,000 images, to docker-registry', atLeast(2, 'cpu')),
+  serveManifest: ratio('manifests a second, to docker-registry', atLeast(1, 'cpu')),
+  serveBlob: ratio('blobs a second, to docker-registry', atLeast(0.8, 'cpu')),
+  serveFollowed: ratio('push with 10,000 followers, to without', atLeast(0.9, 'cpu')),
+  serveFollowerMemory: ours('memory with 10,000 followers, MB', atMost(300)),
+  servePeak: ours('peak memory of a push of 1 GB, MB', atMost(200)),
 } as const satisfies Readonly<Record<string, NamedTarget>>;

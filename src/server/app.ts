@@ -54,5 +54,9 @@ export function buildApp(service: Service): Hono<ServerEnv> {
 /** Returns the answer for what a request failed with. */
 export function failedResponse(error: unknown): Response {
   const { status, headers, body } = answerTo(error);
-  return Response.json(body, { status, headers });
+  const text = JSON.stringify(body);
+  // A client cannot keep the connection of an answer to HEAD without a length.
+  const length = String(Buffer.byteLength(text));
+  const own = { 'content-type': 'application/json', 'content-length': length };
+  return new Response(text, { status, headers: { ...own, ...headers } });
 }

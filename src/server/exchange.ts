@@ -12,6 +12,8 @@ import type { Action, Connection, Grant, Refusal } from './access/access.js';
 import { AccessRefusal } from './access/refusal.js';
 import { HttpFailure } from './failure.js';
 import { isLoopback } from './service/address.js';
+import type { NextBuffer } from '../store/files/write-durably.js';
+import { borrowBuffers, type BufferPair, giveBack } from './lent-buffers.js';
 import { boundPath } from './service/socket.js';
 import type { TrustedProxies } from './service/proxies.js';
 import type { Service } from './service.js';
@@ -84,7 +86,10 @@ export function connectionOfRequest({ socket, headers }: IncomingMessage, proxie
     isLoopback: isLoopback(peer) && !isForwarded && isLoopback(hostOf(headers.host)) && isOwnPage(headers.origin),
     isEncrypted: tls !== undefined,
     certificate: tls?.authorized === true ? tls.getPeerCertificate() : undefined,
-    socketPath: server === undefined ? undefined : boundPath(server),
+    // Asked for where a peer's user id matters alone: it takes a call of the system.
+    get socketPath() {
+      return server === undefined ? undefined : boundPath(server);
+    },
     get descriptor() {
       return (socket as Socket & SocketParts)._handle?.fd;
     },
@@ -235,6 +240,47 @@ export function bodyOf(c: Exchange): AsyncIterable<Uint8Array> {
 interface AnswerHead {
   readonly status: 200 | 206;
   readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Chunks that are read into buffers which come round again. */
+export type LentChunks = (nextBuffer: NextBuffer) => AsyncIterable<Uint8Array>;
+
+/**
+ * Answers with chunks that are read into two buffers in turn, one of which leaves while the other is
+ * filled: new memory for each costs as much as the bytes. Undefined where a program calls `fetch`.
+ */
+export function lent(c: Exchange, { status, headers }: AnswerHead, chunks: LentChunks): Promise<Response> | undefined {
+  const outgoing = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.outgoing;
+  if (outgoing === undefined) return undefined;
+  outgoing.writeHead(status, headers);
+  const size = Number(headers['content-length']);
+  return sendLent(outgoing, borrowBuffers(size), chunks).then(() => RESPONSE_ALREADY_SENT);
+}
+
+async function sendLent(outgoing: ServerResponse, buffers: BufferPair, chunks: LentChunks): Promise<void> {
+  const cut = new Promise<never>((_, reject) => outgoing.once('close', () => reject(new Error('cut'))));
+  cut.catch(() => undefined);
+  let sending: Promise<void> | undefined;
+  try {
+    for await (const chunk of chunks(buffers.next)) {
+      await sending;
+      sending = Promise.race([sent(outgoing, chunk), cut]);
+      // The loop hears of it at its next chunk.
+      sending.catch(() => undefined);
+    }
+    await sending;
+    outgoing.end();
+    giveBack(buffers);
+  } catch {
+    // The connection is cut when the body fails: its length was announced. The buffers may still be on their way.
+    outgoing.destroy();
+  }
+}
+
+function sent(outgoing: ServerResponse, chunk: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    outgoing.write(chunk, (error) => (error == null ? resolve() : reject(error)));
+  });
 }
 
 /** Answers with a stream, which it owns: into node:http itself, or as a Web stream. */

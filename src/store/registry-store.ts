@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Measurement } from '../archive/layer-meter.js';
+import type { NextBuffer } from './files/write-durably.js';
 import type { StagedBlob } from './layers/blob-store.js';
 import type { ContentName, Descriptor, Digest } from '../model/digest.js';
 import type { Referrer } from './artifacts.js';
@@ -10,6 +11,12 @@ import type { WriteOptions } from './store.js';
 export interface ByteRange {
   readonly first: number;
   readonly last: number;
+}
+
+/** What is known of an append. */
+export interface AppendOptions {
+  /** Whether `finish` comes next: the bytes are durable on return, for less than later. Default false. */
+  readonly isLast?: boolean | undefined;
 }
 
 /** A blob being uploaded to a repository. Its bytes survive a restart of the store. */
@@ -26,7 +33,7 @@ export interface Upload {
    *   the upload; UPLOAD_NOT_FOUND once it ended; UPLOAD_LIMIT_EXCEEDED, DISK_FULL, IO_FAILED: the
    *   upload is removed, which gives its room back
    */
-  append(bytes: AsyncIterable<Uint8Array>, from?: number): Promise<number>;
+  append(bytes: AsyncIterable<Uint8Array>, from?: number, options?: AppendOptions): Promise<number>;
   /**
    * Ends the upload as a staged blob of the repository, durable on return. It is gone afterwards.
    * @throws {StoreError} BLOB_MISMATCH if its bytes have another digest, UPLOAD_LIMIT_EXCEEDED,
@@ -96,6 +103,11 @@ export interface RegistryBlob {
   readonly size: number;
   /** Streams its bytes, or a part of them. @throws {StoreError} BLOB_MISSING, BLOB_CORRUPT, IO_FAILED */
   read(range?: ByteRange): Readable;
+  /**
+   * As `read`, in chunks that are lent: each is valid until `nextBuffer` gives its buffer out again.
+   * Absent where the bytes are in no file of the store.
+   */
+  lend?(nextBuffer: NextBuffer, range?: ByteRange): AsyncIterable<Uint8Array>;
 }
 
 /** Repositories as of one seq. Names of repositories are canonical, such as `docker.io/shop/app`. */

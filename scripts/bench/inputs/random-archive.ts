@@ -1,13 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { createCipheriv, createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { basename, join } from 'node:path';
+import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { gzipSync } from 'node:zlib';
+import type { Descriptor, Digest } from '../../../src/model/digest.js';
 
 const BLOCK = 512;
 const MIB = 1024 * 1024;
 const FILE_BYTES = 4 * MIB;
+const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const CHUNK = new Uint8Array(256 * 1024);
 
 /** Vocabulary of compressible layers: such text compresses to somewhat more than half. */
@@ -28,6 +32,21 @@ export interface ArchiveShape {
    * incompressible files.
    */
   readonly compression?: 'none' | 'gzip' | 'zstd' | undefined;
+  /** What is in the files; default `text` if layers are compressed, else `random`. */
+  readonly content?: 'text' | 'random' | undefined;
+}
+
+/** A blob or document and what names it. */
+export interface ImagePart {
+  readonly descriptor: Descriptor;
+  readonly read: () => AsyncIterable<Uint8Array>;
+}
+
+/** An image as registries have it. */
+export interface RegistryImage {
+  /** Layers, then the config. */
+  readonly blobs: readonly ImagePart[];
+  readonly manifest: { readonly descriptor: Descriptor; readonly bytes: Uint8Array };
 }
 
 /** An archive of `docker save` before Docker 25; each image has its own plain layer. */
@@ -66,6 +85,48 @@ export function bytesOfFiles({ layers, layerBytes }: ArchiveShape): number {
   return layers * Math.ceil(layerBytes / FILE_BYTES) * FILE_BYTES;
 }
 
+/** Writes the layers of an image into files below `folder`, named by their digests. */
+export async function writeRandomImage(folder: string, shape: ArchiveShape): Promise<RegistryImage> {
+  const layers: LayerFile[] = [];
+  for (let index = 0; index < shape.layers; index++) {
+    const { bytes, ...layer } = layerFile(shape, index);
+    await writeAll(join(folder, basename(layer.name)), bytes());
+    // One layer in memory at a time.
+    layers.push({ ...layer, bytes: () => [] });
+  }
+  return registryImage(layers, ({ name }) => {
+    return createReadStream(join(folder, basename(name)), { highWaterMark: MIB });
+  });
+}
+
+/** Returns images with one plain layer of one file each, in memory. */
+export function smallImages({ images, fileBytes, seed }: PlainImages): RegistryImage[] {
+  return Array.from({ length: images }, (_, index) => {
+    const bytes = (): Iterable<Uint8Array> => randomBytesOf(`${seed} ${index}`, fileBytes);
+    const layer = plainLayer([{ name: `srv/${index}.bin`, size: fileBytes, bytes }]);
+    const whole = Buffer.concat([...layer.bytes()]);
+    return registryImage([layer], () => Readable.from([whole]));
+  });
+}
+
+function registryImage(
+  layers: readonly LayerFile[],
+  read: (layer: LayerFile) => AsyncIterable<Uint8Array>,
+): RegistryImage {
+  const config = configOf(layers);
+  const manifest = blob(JSON.stringify(manifestOf(config, layers)));
+  return {
+    blobs: [
+      ...layers.map((layer) => ({ descriptor: descriptor(layer, layer.mediaType), read: () => read(layer) })),
+      {
+        descriptor: descriptor(config, 'application/vnd.oci.image.config.v1+json'),
+        read: () => Readable.from(config.bytes()),
+      },
+    ],
+    manifest: { descriptor: descriptor(manifest, MANIFEST), bytes: Buffer.concat([...manifest.bytes()]) },
+  };
+}
+
 interface TarFile {
   readonly name: string;
   readonly size: number;
@@ -81,7 +142,7 @@ export async function writeRandomArchive(path: string, shape: ArchiveShape): Pro
   const config = configOf(layers);
   const manifest = blob(JSON.stringify(manifestOf(config, layers)));
   const documents = {
-    'index.json': { schemaVersion: 2, manifests: [descriptor(manifest, 'application/vnd.oci.image.manifest.v1+json')] },
+    'index.json': { schemaVersion: 2, manifests: [descriptor(manifest, MANIFEST)] },
     'manifest.json': [{ Config: config.name, RepoTags: ['bench/random:1'], Layers: layers.map(({ name }) => name) }],
     'oci-layout': { imageLayoutVersion: '1.0.0' },
   };
@@ -97,14 +158,14 @@ function configOf(layers: readonly LayerFile[]): TarFile {
 function manifestOf(config: TarFile, layers: readonly LayerFile[]): object {
   return {
     schemaVersion: 2,
-    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    mediaType: MANIFEST,
     config: descriptor(config, 'application/vnd.oci.image.config.v1+json'),
     layers: layers.map((layer) => descriptor(layer, layer.mediaType)),
   };
 }
 
-function descriptor({ name, size }: TarFile, mediaType: string): object {
-  return { mediaType, digest: `sha256:${name.slice('blobs/sha256/'.length)}`, size };
+function descriptor({ name, size }: Pick<TarFile, 'name' | 'size'>, mediaType: string): Descriptor {
+  return { mediaType, digest: `sha256:${basename(name)}` as Digest, size };
 }
 
 interface LayerFile extends TarFile {
@@ -113,14 +174,14 @@ interface LayerFile extends TarFile {
 }
 
 /** Returns a layer named by its digest; a plain one is generated twice, to hash and to write. */
-function layerFile({ layerBytes, seed, compression = 'none' }: ArchiveShape, index: number): LayerFile {
-  const isPlain = compression === 'none';
+function layerFile({ layerBytes, seed, compression = 'none', content }: ArchiveShape, index: number): LayerFile {
+  const isRandom = (content ?? (compression === 'none' ? 'random' : 'text')) === 'random';
   // Identical files compress like distinct ones: a gzip window does not span two files.
-  const text = isPlain ? [] : [...randomTextOf(`${seed} ${index}`, FILE_BYTES)];
+  const text = isRandom ? [] : [...randomTextOf(`${seed} ${index}`, FILE_BYTES)];
   const files = Array.from({ length: Math.ceil(layerBytes / FILE_BYTES) }, (_, at) => ({
     name: `srv/data/${index}-${at}.bin`,
     size: FILE_BYTES,
-    bytes: () => (isPlain ? randomBytesOf(`${seed} ${index} ${at}`, FILE_BYTES) : text),
+    bytes: () => (isRandom ? randomBytesOf(`${seed} ${index} ${at}`, FILE_BYTES) : text),
   }));
   const plain = plainLayer(files);
   if (compression === 'none') return plain;

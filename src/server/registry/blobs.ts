@@ -1,5 +1,5 @@
 import { isDigest } from '../../model/digest.js';
-import { streamed } from '../exchange.js';
+import { lent, streamed } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 import { digestIn } from './paths.js';
 import { rangeOf } from './ranges.js';
@@ -24,7 +24,10 @@ export async function getBlob({ c, service, path, reads, isPast }: RegistryExcha
     ...(range === undefined ? {} : { 'content-range': `bytes ${range.first}-${range.last}/${blob.size}` }),
   };
   if (isHead || size === 0) return new Response(null, { status: 200, headers });
-  return streamed(c, { status: range === undefined ? 200 : 206, headers }, blob.read(range));
+  const head = { status: range === undefined ? 200 : 206, headers } as const;
+  const { lend } = blob;
+  const answer = lend && lent(c, head, (nextBuffer) => lend(nextBuffer, range));
+  return answer ?? streamed(c, head, blob.read(range));
 }
 
 /** Removes a blob that no manifest names yet. */
@@ -34,7 +37,9 @@ export async function deleteBlob({
   reads,
 }: RegistryExchange): Promise<Response> {
   const digest = digestIn(rest);
-  if (await service.store.registry.uploads.remove(repository, digest)) return new Response(null, { status: 202 });
+  if (await service.store.registry.uploads.remove(repository, digest)) {
+    return new Response(null, { status: 202, headers: { 'content-length': '0' } });
+  }
   if (reads.blob(repository, digest) === undefined) throw unknownBlob(name, digest);
   throw new HttpFailure(405, 'UNSUPPORTED', `a manifest of ${name} names ${digest}: delete that`);
 }

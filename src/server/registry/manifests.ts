@@ -53,6 +53,7 @@ export async function putManifest({ c, service, path }: RegistryExchange): Promi
   const headers = new Headers({
     location: `${root}/manifests/${pushed.name}`,
     'docker-content-digest': pushed.name,
+    'content-length': '0',
   });
   if (pushed.subject !== undefined) headers.set('oci-subject', pushed.subject);
   for (const tag of c.req.queries('tag') ?? []) headers.append('oci-tag', tag);
@@ -63,7 +64,7 @@ export async function putManifest({ c, service, path }: RegistryExchange): Promi
 /** Removes a tag, or a manifest with its tags; the image stays in the store. */
 export async function deleteManifest({ c, service, path: { repository, rest } }: RegistryExchange): Promise<Response> {
   await service.store.registry.remove(repository, tagOrDigestIn(rest), callerOrigin(c, 'registry'));
-  return new Response(null, { status: 202 });
+  return new Response(null, { status: 202, headers: { 'content-length': '0' } });
 }
 
 function unknownManifest(name: string, reference: string): HttpFailure {

@@ -1,5 +1,5 @@
 import { isStoreError } from '../../errors.js';
-import type { Upload } from '../../store/registry-store.js';
+import type { AppendOptions, Upload } from '../../store/registry-store.js';
 import { bodyOf } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 import { digestIn, repositoryOf } from './paths.js';
@@ -18,7 +18,7 @@ export async function startUpload(exchange: RegistryExchange): Promise<Response>
   const wanted = mounted === undefined ? c.req.query('digest') : undefined;
   if (wanted === undefined) return accepted(path.root, upload);
   try {
-    await upload.append(bodyOf(c), 0);
+    await upload.append(bodyOf(c), 0, { isLast: true });
     const name = digestIn(wanted);
     await upload.finish(name);
     return created(path.root, name);
@@ -48,7 +48,7 @@ export async function finishUpload(exchange: RegistryExchange): Promise<Response
   const { c, path, service } = exchange;
   const upload = await service.store.registry.uploads.upload(path.repository, path.rest);
   const wanted = digestIn(c.req.query('digest'));
-  await append(exchange, upload);
+  await append(exchange, upload, { isLast: true });
   await upload.finish(wanted);
   return created(path.root, wanted);
 }
@@ -60,14 +60,14 @@ export async function cancelUpload({ path, service }: RegistryExchange): Promise
   return new Response(null, { status: 204 });
 }
 
-async function append({ c, path }: RegistryExchange, upload: Upload): Promise<void> {
+async function append({ c, path }: RegistryExchange, upload: Upload, options?: AppendOptions): Promise<void> {
   const range = chunkRangeOf(c.req.header('content-range'));
   const length = c.req.header('content-length');
   if (range !== undefined && length !== undefined && Number(length) !== range.last - range.first + 1) {
     throw new HttpFailure(400, 'SIZE_INVALID', `the chunk has ${length} bytes, and its range another number`);
   }
   try {
-    await upload.append(bodyOf(c), range?.first);
+    await upload.append(bodyOf(c), range?.first, options);
   } catch (error) {
     if (!isStoreError(error, 'UPLOAD_OUT_OF_ORDER')) throw error;
     throw new HttpFailure(416, 'BLOB_UPLOAD_INVALID', error.message, { headers: progressOf(path.root, upload) });

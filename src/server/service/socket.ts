@@ -49,8 +49,10 @@ const boundPaths = new WeakMap<Server, string>();
 
 /** Returns the path of the socket that a server listens at: it was bound at another. */
 export function boundPath(server: Server): string | undefined {
+  const bound = boundPaths.get(server);
+  if (bound !== undefined) return bound;
   const address = server.address();
-  return boundPaths.get(server) ?? (typeof address === 'string' ? address : undefined);
+  return typeof address === 'string' ? address : undefined;
 }
 
 /** Resolves with whether a server listens at `path`. */

@@ -12,6 +12,7 @@ import {
   Mutex,
   NotAFile,
   openRegularFile,
+  removeFile,
   syncDirectory,
   syncFile,
   systemCode,
@@ -160,7 +161,7 @@ export class StagedBlob {
       await rename(temporary, path);
     } finally {
       // The rename of one name of a file to another leaves both.
-      await rm(temporary, { force: true });
+      await removeFile(temporary);
     }
   }
 
@@ -325,6 +326,19 @@ export class BlobStore {
       yield* file.createReadStream({ highWaterMark: READ_CHUNK_BYTES });
     } catch (error) {
       // The file system's own error names a path, not what the caller asked for.
+      throw readFailure(digest, error);
+    }
+  }
+
+  /** As `stream`, in chunks that are lent, as `read` lends them. */
+  async *lend(
+    digest: Digest,
+    nextBuffer: NextBuffer,
+    range?: { readonly first: number; readonly last: number },
+  ): AsyncGenerator<Uint8Array> {
+    try {
+      yield* lentChunks(this.#path(digest), nextBuffer, range);
+    } catch (error) {
       throw readFailure(digest, error);
     }
   }

@@ -7,10 +7,11 @@ import { inSystem, openRegularFile } from '../files/files.js';
 import { readAhead } from '../files/read-ahead.js';
 import { RunningSync, writeWhole } from '../files/write-durably.js';
 import { byteChunks } from '../layers/blob-store.js';
+import { GatheredChunks } from './gathered-chunks.js';
 import { nextChunk } from './next-chunk.js';
 import type { FoundUpload } from './upload-folder.js';
 import type { UploadQuota } from './upload-quota.js';
-import type { StagedUpload, Upload } from '../registry-store.js';
+import type { AppendOptions, StagedUpload, Upload } from '../registry-store.js';
 
 /** What an upload needs of the area that it is in. */
 export interface UploadHome {
@@ -39,6 +40,8 @@ export class IncomingUpload implements Upload {
   readonly #home: UploadHome;
   #size: number;
   #used: number;
+  /** Whether all of its bytes are known to be on the disk. */
+  #isDurable = false;
   /** Absent when it has not seen the bytes: they are read once before more come. */
   #meter: LayerMeter | undefined;
   /** What a request does with the upload, one at a time. */
@@ -70,14 +73,14 @@ export class IncomingUpload implements Upload {
     this.#used = this.#home.now();
   }
 
-  async append(bytes: AsyncIterable<Uint8Array>, from?: number): Promise<number> {
+  async append(bytes: AsyncIterable<Uint8Array>, from?: number, options: AppendOptions = {}): Promise<number> {
     const chunks = byteChunks('bytes', bytes)[Symbol.asyncIterator]();
     return this.#alone(async (signal) => {
       if (from !== undefined && from !== this.#size) {
         const message = `the upload has ${this.#size} bytes: cannot continue it from ${from}`;
         throw new StoreError('UPLOAD_OUT_OF_ORDER', message, { data: { size: this.#size, from } });
       }
-      await this.#appendAll(chunks, signal);
+      await this.#appendAll(chunks, { signal, ...options });
       return this.#size;
     }).finally(() => leave(chunks));
   }
@@ -157,22 +160,49 @@ export class IncomingUpload implements Upload {
     }
   }
 
-  async #appendAll(chunks: AsyncIterator<Uint8Array>, signal: AbortSignal): Promise<void> {
+  async #appendAll(
+    chunks: AsyncIterator<Uint8Array>,
+    { signal, isLast = false }: AppendOptions & { readonly signal: AbortSignal },
+  ): Promise<void> {
     const meter = await this.#orEnd(signal, () => this.#caughtUp(signal));
     const file = await this.#orEnd(signal, () => inSystem('append to an upload', () => open(this.#path, 'a', 0o600)));
     const sync = new RunningSync(file);
     try {
-      for (;;) {
-        // What the source throws leaves the upload as it is: the sender continues it.
-        const next = await nextChunk(chunks, signal);
-        if (next.done === true) break;
-        await this.#orEnd(signal, () => this.#take(next.value, { file, sync, meter }));
-      }
-      await this.#orEnd(signal, () => inSystem('append to an upload', () => sync.pause()));
+      await this.#takeAll(chunks, signal, (chunk) => this.#take(chunk, { file, sync, meter }));
+      await this.#orEnd(signal, () => inSystem('append to an upload', () => (isLast ? sync.finish() : sync.pause())));
+      this.#isDurable = isLast;
     } finally {
       await sync.settled();
       await file.close();
     }
+  }
+
+  /** Passes on all chunks, joined. What the source throws leaves what came before: the sender continues it. */
+  async #takeAll(
+    chunks: AsyncIterator<Uint8Array>,
+    signal: AbortSignal,
+    take: (chunk: Uint8Array) => Promise<void>,
+  ): Promise<void> {
+    const gathered = new GatheredChunks();
+    const flush = async (): Promise<void> => {
+      const rest = gathered.rest();
+      if (rest.length > 0) await this.#orEnd(signal, () => take(rest));
+    };
+    for (;;) {
+      let next: IteratorResult<Uint8Array, unknown>;
+      try {
+        next = await nextChunk(chunks, signal);
+      } catch (error) {
+        await flush();
+        throw error;
+      }
+      if (next.done === true) break;
+      const { value } = next;
+      if (!gathered.fits(value)) await flush();
+      if (gathered.fits(value)) gathered.add(value);
+      else await this.#orEnd(signal, () => take(value));
+    }
+    await flush();
   }
 
   async #take(
@@ -183,6 +213,7 @@ export class IncomingUpload implements Upload {
     quota.checkUploadSize(this.#size + chunk.length, this.owner);
     quota.take(this.owner, 'bytes', chunk.length);
     this.#size += chunk.length;
+    this.#isDurable = false;
     await inSystem('append to an upload', async () => {
       // Both end before the sender may reuse the bytes.
       const [written, measured] = await Promise.allSettled([writeWhole(file, chunk), meter.write(chunk)]);
@@ -195,11 +226,13 @@ export class IncomingUpload implements Upload {
     const meter = await this.#caughtUp(signal);
     const measurement = await meter.finish();
     this.#meter = undefined;
-    await inSystem('stage an upload', async () => {
-      // One without bytes has no file yet.
-      const file = await open(this.#path, 'a', 0o600);
-      await file.sync().finally(() => file.close());
-    });
+    if (!this.#isDurable) {
+      await inSystem('stage an upload', async () => {
+        // One without bytes has no file yet.
+        const file = await open(this.#path, 'a', 0o600);
+        await file.sync().finally(() => file.close());
+      });
+    }
     return measurement;
   }
 

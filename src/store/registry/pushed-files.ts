@@ -12,10 +12,10 @@ import { CONTAINERD_NAME } from '../../archive/names.js';
 import { indexOf } from '../../archive/saved-documents.js';
 import { StoreError } from '../../errors.js';
 import { type ContentName, type Descriptor, type Digest, isDigest } from '../../model/digest.js';
-import type { LayerFacts } from '../../model/events.js';
 import type { StoreContext } from '../context.js';
 import { StoredBlob } from '../layers/blob-store.js';
 import type { UploadArea } from '../registry-store.js';
+import type { LayersByBlob } from './layers-by-blob.js';
 import type { PushedManifest } from './pushed-manifest.js';
 import type { Members } from './members.js';
 import type { Repositories } from './repositories.js';
@@ -26,6 +26,7 @@ export interface PushPlace {
   readonly context: StoreContext;
   readonly uploads: UploadArea;
   readonly repositories: Repositories;
+  readonly layers: LayersByBlob;
   readonly locks: RepositoryLocks;
 }
 
@@ -39,7 +40,6 @@ export class PushedFiles implements NamedFiles {
   readonly #lent = new Set<Digest>();
   /** References to indexes that lead to what is pushed. */
   readonly refreshed = new Set<string>();
-  #layers: Map<Digest, LayerFacts> | undefined;
 
   constructor(pushed: PushedManifest, place: PushPlace) {
     this.#pushed = pushed;
@@ -156,8 +156,7 @@ export class PushedFiles implements NamedFiles {
 
   /** What a layer of the store was measured as; undefined if only another layer file has its diff id. */
   #measured(digest: Digest, size: number): Measurement | undefined {
-    this.#layers ??= layersByBlob(this.#place.context.views.layers.byChain.values());
-    const facts = this.#layers.get(digest);
+    const facts = this.#place.layers.get(digest);
     if (facts === undefined) return undefined;
     const { diffId, diffSize, blob } = facts;
     return { compression: 'none', blob: { ...blob, size }, layer: { diffId, diffSize } };
@@ -193,10 +192,4 @@ function indexesAbove(digest: Digest, indexesOf: Members['indexesOf']): Readonly
 
 function namedEntry(target: Descriptor, name: string): DescriptorDocument {
   return fromDescriptor(target, { annotations: { [CONTAINERD_NAME]: name } });
-}
-
-function layersByBlob(layers: Iterable<LayerFacts>): Map<Digest, LayerFacts> {
-  const byBlob = new Map<Digest, LayerFacts>();
-  for (const facts of layers) byBlob.set(facts.blob.digest, facts);
-  return byBlob;
 }

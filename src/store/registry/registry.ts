@@ -24,6 +24,7 @@ import type {
 } from '../registry-store.js';
 import { pastViewsAt } from '../snapshots/views-at.js';
 import type { WriteOptions } from '../store.js';
+import { LayersByBlob } from './layers-by-blob.js';
 import { PullCounts } from './pull-counts.js';
 import { Repositories } from './repositories.js';
 import { RepositoryLocks } from './repository-locks.js';
@@ -37,12 +38,14 @@ class RegistryReader implements RegistryReads {
   readonly #context: StoreContext;
   readonly #views: Views;
   readonly repositoriesOf: Repositories;
+  readonly layers: LayersByBlob;
   /** The manifests of the store, and the seqs that added them. */
   #known: Map<Digest, number> | undefined;
 
   constructor(context: StoreContext, views: Views) {
     this.#context = context;
     this.#views = views;
+    this.layers = new LayersByBlob(() => views.layers);
     this.repositoriesOf = new Repositories({
       views,
       documentOf: (entry) => this.#keptDocumentOf(entry),
@@ -91,7 +94,9 @@ class RegistryReader implements RegistryReads {
   #file(digest: Digest): RegistryBlob | undefined {
     const { blobs } = this.#context;
     const size = blobs.size(digest);
-    return size === undefined ? undefined : { digest, size, read: (range) => blobs.stream(digest, range) };
+    if (size === undefined) return undefined;
+    const read = (range?: ByteRange): Readable => blobs.stream(digest, range);
+    return { digest, size, read, lend: (nextBuffer, range) => blobs.lend(digest, nextBuffer, range) };
   }
 
   repositoriesWith(blob: ContentName): string[] {
@@ -159,6 +164,7 @@ class RegistryReader implements RegistryReads {
 
   /** Takes over what events, folded already, changed. */
   note(page: Page): void {
+    this.layers.note(page);
     for (const event of page) {
       if (event.type === 'ManifestAdded') this.#know(event.manifest.digest, event.seq);
       else if (event.type === 'ArtifactAdded') this.#know(event.artifact.digest, event.seq);
@@ -284,11 +290,12 @@ export class LocalRegistry implements RegistryStore {
   async push(request: PushRequest, options: WriteOptions = {}): Promise<PushResult> {
     this.#context.checkWritable();
     const { loadPushed } = await loadCode('that takes pushes', import('./load-pushed.js'));
-    const { repositoriesOf } = this.#reader;
+    const { repositoriesOf, layers } = this.#reader;
     return loadPushed(request, options, {
       context: this.#context,
       uploads: this.uploads,
       repositories: repositoriesOf,
+      layers,
       locks: this.#locks,
     });
   }
