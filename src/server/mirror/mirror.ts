@@ -152,7 +152,7 @@ export class Mirror {
 
   async #copy(place: Place, digest: Digest, tag: string | undefined): Promise<Sighting> {
     const { repository, rule } = place;
-    // A second tag of the same manifest is a push of its own.
+    // A second tag of the same manifest is a push from upstream.
     const key = `${repository}@${digest} ${tag ?? ''}`;
     let arriving = this.#arriving.get(key);
     if (arriving === undefined) {
