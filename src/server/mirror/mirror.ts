@@ -152,7 +152,7 @@ export class Mirror {
 
   async #copy(place: Place, digest: Digest, tag: string | undefined): Promise<Sighting> {
     const { repository, rule } = place;
-    // A second tag of the same manifest is its own push.
+    // A second tag of the same manifest is a separate push.
     const key = `${repository}@${digest} ${tag ?? ''}`;
     let arriving = this.#arriving.get(key);
     if (arriving === undefined) {

@@ -186,7 +186,7 @@ class RegistryReader implements RegistryReads {
 }
 
 /**
- * The manifests and artifacts of a store, by when they came; an index of images alone is not one of them.
+ * The manifests and artifacts of a store, by when they came; an index of images alone is absent.
  * Views do not tell when a manifest came: not before its image.
  */
 function knownDocuments({ images, manifests, artifacts }: Views): Map<Digest, number> {

@@ -200,7 +200,7 @@ test('a blob that repositories of one registry share is fetched once', async (t)
   t.is(asked.length, 1);
 });
 
-test('what is known is served while the upstream hangs', async (t) => {
+test('what is known is served after MIRROR_LOOK_MS while the upstream hangs', async (t) => {
   const mirror = await mirrored(t);
   const image = await addImage(mirror.upstream, 'up/app:1', ['one']);
   await pull(mirror, 'up/app', '1');
