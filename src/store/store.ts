@@ -7,7 +7,7 @@ import type { LayerFacts } from '../model/events.js';
 import type { Image } from '../model/image.js';
 import type { Platform } from '../model/platform.js';
 import type { CheckpointSigner } from './keys.js';
-import type { UploadOptions } from './registry/upload-quota.js';
+import type { UploadOptions } from './upload-limits.js';
 
 export type { Head, ReferenceEntry };
 

@@ -95,6 +95,7 @@ const storePlaces: readonly string[] = [
   'tag-arguments.ts',
   'files/',
   'keys.ts',
+  'upload-limits.ts',
   'store.ts',
   'follow/',
   'snapshots/',

@@ -6,13 +6,8 @@ import { mustBeCount, mustBeOptions } from '../argument-types.js';
 import { IncomingUpload, type UploadHome, uploadNotFound } from './incoming-upload.js';
 import { StagedBlobs, type StoreBytes } from './staged-blobs.js';
 import { type FoundUpload, UploadFolder } from './upload-folder.js';
-import {
-  defaultUploadLimits,
-  type UploadCounts,
-  type UploadLimits,
-  type UploadOptions,
-  UploadQuota,
-} from './upload-quota.js';
+import { defaultUploadLimits, type UploadCounts, UploadQuota } from './upload-quota.js';
+import type { UploadLimits, UploadOptions } from '../upload-limits.js';
 import type { StagedUpload, Upload, UploadArea } from '../registry-store.js';
 
 const limitNames: OptionNames<UploadLimits> = {

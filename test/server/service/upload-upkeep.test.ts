@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
+import { UPLOAD_SWEEP_INTERVAL_MS } from '../../../src/limits.js';
+import { mock } from 'node:test';
 import { ServerMetrics } from '../../../src/server/service/metrics.js';
 import { keepUploads } from '../../../src/server/service/upload-upkeep.js';
 import { openStore } from '../../../src/store/open/open-store.js';
@@ -25,6 +27,26 @@ test('a server removes uploads that expired until it ends', async (t) => {
   await delay(30);
   t.is(uploads.used.uploads, 1, 'it has ended');
   t.deepEqual(failures, []);
+});
+
+test.serial('it does so every UPLOAD_SWEEP_INTERVAL_MS', async (t) => {
+  const directory = await temporaryDirectory(t);
+  let time = Date.now();
+  await using store = await openStore(directory, { now: () => time, uploads: { expiryMs: 1_000 } });
+  const { uploads } = store.registry;
+  await uploads.start('docker.io/shop/app', 'ann');
+  time += 1_001;
+  const ending = new AbortController();
+  mock.timers.enable({ apis: ['setInterval'] });
+  t.teardown(() => mock.timers.reset());
+  const onFailure = (error: unknown): void => t.fail(String(error));
+  keepUploads({ store, metrics: new ServerMetrics(store), onFailure, signal: ending.signal });
+  mock.timers.tick(UPLOAD_SWEEP_INTERVAL_MS - 1);
+  await delay(20);
+  t.is(uploads.used.uploads, 1);
+  mock.timers.tick(1);
+  while (uploads.used.uploads > 0) await delay(5);
+  ending.abort();
 });
 
 test('a store that is read or closed has nothing to remove', async (t) => {

@@ -17,7 +17,8 @@ import {
   UPLOAD_EXPIRY_MS,
 } from '../../../src/limits.js';
 import { digestHex, digestOf } from '../../../src/model/digest.js';
-import { defaultUploadLimits, type UploadLimits, UploadQuota } from '../../../src/store/registry/upload-quota.js';
+import { defaultUploadLimits, UploadQuota } from '../../../src/store/registry/upload-quota.js';
+import type { UploadLimits } from '../../../src/store/upload-limits.js';
 import { formatStagedRecord, parseStagedRecord } from '../../../src/store/registry/upload-records.js';
 import { rejection } from '../../support/rejection.js';
 import { storeError } from '../../support/store-error.js';

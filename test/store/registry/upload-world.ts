@@ -5,7 +5,7 @@ import type { ExecutionContext } from 'ava';
 import type { Digest } from '../../../src/model/digest.js';
 import { BlobStore } from '../../../src/store/layers/blob-store.js';
 import { Uploads } from '../../../src/store/registry/local-uploads.js';
-import type { UploadLimits } from '../../../src/store/registry/upload-quota.js';
+import type { UploadLimits } from '../../../src/store/upload-limits.js';
 import type { StagedUpload } from '../../../src/store/registry-store.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 
