@@ -138,7 +138,7 @@ export const serveSettings = [
     usual: String(MAX_UPLOADED_BYTES),
   },
   {
-    name: 'max-uploaded-bytes-per-user',
+    name: 'max-user-upload-bytes',
     ...bytes,
     about: 'the same, of one user',
     usual: String(MAX_UPLOADED_BYTES_PER_OWNER),

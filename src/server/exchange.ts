@@ -272,7 +272,7 @@ async function sendLent(outgoing: ServerResponse, buffers: BufferPair, chunks: L
     outgoing.end();
     giveBack(buffers);
   } catch {
-    // The connection is cut when the body fails: its length was announced. The buffers may still be on their way.
+    // The connection is cut when the body fails: its length was announced. The buffers may still be in use.
     outgoing.destroy();
   }
 }

@@ -19,7 +19,7 @@ export function borrowBuffers(size: number): BufferPair {
   return kept.pop() ?? { next: twoBuffers(), isKept: true };
 }
 
-/** Takes back buffers of which no chunk is in use any more. */
+/** Takes back buffers of which no chunk is still in use. */
 export function giveBack(pair: BufferPair): void {
   if (pair.isKept && kept.length < KEPT_PAIRS) kept.push(pair);
 }

@@ -5,7 +5,7 @@ import { registryPeers } from '../servers/registry-kinds.js';
 import { requestLines } from '../servers/request-lines.js';
 import { transferLines } from '../servers/transfer-lines.js';
 
-/** The server beside another registry, each in a process of its own, with one client. */
+/** The server beside another registry, each in its own process, with one client. */
 export const serveBenchmark: Benchmark = {
   name: 'serve',
   about: 'pushes, pulls and reads of a registry, against docker-registry; followers of its feed; its memory',

@@ -7,7 +7,7 @@ import { hasProgram } from '../child-process.js';
 import { startDaemon } from '../daemons/own-daemon.js';
 import { PROGRAM } from '../program.js';
 
-/** A registry in a process of its own, with an empty store. Disposal ends it and removes the store. */
+/** A registry in its own process, with an empty store. Disposal ends it and removes the store. */
 export interface RunningRegistry extends AsyncDisposable {
   readonly port: number;
   /** Its processes. */

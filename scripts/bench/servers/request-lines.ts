@@ -93,7 +93,7 @@ async function measure(kind: RegistryKind, directory: string, { images, large, r
   };
 }
 
-/** Each client has a repository of its own, and pushes its images one by one. */
+/** Each client has its own repository, and pushes its images one by one. */
 async function pushAll(server: RunningRegistry, images: readonly RegistryImage[]): Promise<void> {
   const pushOwn = (own: number): Promise<void> =>
     withClient(server, repositoryOf(own), async (client) => {

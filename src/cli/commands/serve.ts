@@ -162,7 +162,7 @@ function uploadLimits(settings: Settings): OpenOptions['uploads'] {
   return {
     uploadBytes: numberOf(settings, 'max-upload-bytes'),
     bytes: numberOf(settings, 'max-uploaded-bytes'),
-    bytesPerOwner: numberOf(settings, 'max-uploaded-bytes-per-user'),
+    bytesPerOwner: numberOf(settings, 'max-user-upload-bytes'),
     uploads: numberOf(settings, 'max-uploads'),
     uploadsPerOwner: numberOf(settings, 'max-uploads-per-user'),
     expiryMs: durationOf(settings, 'upload-expiry'),
