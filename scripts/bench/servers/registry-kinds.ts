@@ -47,7 +47,7 @@ function profilerArgs(): string[] {
 }
 
 /** Debian's, with its file driver. */
-export const DOCKER_REGISTRY: RegistryKind = {
+const DOCKER_REGISTRY: RegistryKind = {
   name: 'docker-registry',
   settings: 'file driver, descriptors cached in memory, its log has refusals alone; it syncs files, not their folders',
   start: (directory) =>

@@ -42,9 +42,9 @@ const FORMS: readonly Form[] = [
 
 /** An image of a few large layers, pushed to an empty registry, pushed to another repository, and pulled twice. */
 export async function transferLines(context: BenchContext, peers: readonly RegistryKind[]): Promise<Measured[]> {
-  const lines: Measured[] = [];
-  for (const form of FORMS) lines.push(...(await linesOf(form, context, peers)));
-  return lines;
+  const lines: Measured[][] = [];
+  for (const form of FORMS) lines.push(await linesOf(form, context, peers));
+  return lines.flat();
 }
 
 async function linesOf(
