@@ -108,6 +108,19 @@ test.serial('a connection that is not made in SERVER_CONNECT_MS is an error', as
   t.regex(stderr, /cannot reach the server https:.*: no answer in 10 s \(SERVER_UNAVAILABLE\)/);
 });
 
+test.serial('a server that takes the connection and says nothing is an error after SERVER_CONNECT_MS', async (t) => {
+  const session = await startSession(t);
+  let isAsked = false;
+  const port = await listening(t, (socket) => void socket.once('data', () => (isAsked = true)));
+  const tick = clocks(t);
+  const ran = session.runIn({ isAnywhere: true }, '--host', `http://127.0.0.1:${port}`, 'images');
+  while (!isAsked) await turn();
+  tick(SERVER_CONNECT_MS);
+  const { code, stderr } = await ran;
+  t.not(code, 0);
+  t.regex(stderr, /cannot reach the server http:.*: no answer in 10 s \(SERVER_UNAVAILABLE\)/);
+});
+
 test.serial('an answer without an end is read up to MAX_SERVER_ANSWER_BYTES', async (t) => {
   const session = await startSession(t);
   let sent = 0;

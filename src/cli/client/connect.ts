@@ -28,7 +28,7 @@ export async function connect(target: Target, env: CliIo['env'], signal: AbortSi
   const socket = await open(target, signal);
   try {
     socket.write(requestText(target, authorization));
-    const { head, rest } = await readHead(socket, target);
+    const { head, rest } = await answered(socket, target, signal);
     const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(head)?.[1]);
     if (status === 101) return { socket, head: rest };
     throw await refusal(target, status, { socket, head, rest });
@@ -88,7 +88,7 @@ async function open(target: Target, signal: AbortSignal): Promise<Socket> {
   } catch (error) {
     socket?.destroy();
     if (signal.aborted) throw new StoreError('ABORTED', 'the operation was aborted', { cause: error });
-    throw unavailable(target, late.signal.aborted ? new Error(`no answer in ${SERVER_CONNECT_MS / 1_000} s`) : error);
+    throw unavailable(target, late.signal.aborted ? silence() : error);
   } finally {
     clearTimeout(timer);
   }
@@ -121,6 +121,30 @@ interface Answer {
   /** As it was received, one byte a character. */
   readonly head: string;
   readonly rest: Buffer;
+}
+
+/** Reads the head of the answer; a server that says nothing does not keep the command waiting. */
+async function answered(socket: Socket, target: Target, signal: AbortSignal): Promise<Answer> {
+  const end = (): void => void socket.destroy();
+  signal.addEventListener('abort', end, { once: true });
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    end();
+  }, SERVER_CONNECT_MS);
+  try {
+    return await readHead(socket, target);
+  } catch (error) {
+    if (signal.aborted) throw new StoreError('ABORTED', 'the operation was aborted', { cause: error });
+    throw isLate ? unavailable(target, silence()) : error;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', end);
+  }
+}
+
+function silence(): Error {
+  return new Error(`no answer in ${SERVER_CONNECT_MS / 1_000} s`);
 }
 
 async function readHead(socket: Socket, target: Target): Promise<Answer> {
@@ -159,6 +183,8 @@ async function refusal(
   status: number,
   answer: Answer & { readonly socket: Socket },
 ): Promise<StoreError> {
+  // Its body may never come.
+  answer.socket.setTimeout(SERVER_CONNECT_MS, () => void answer.socket.destroy());
   const message = await messageOf(answer);
   if (status === 401 || status === 403) {
     const data = { hint: 'name a user in --host, or give a token in $IMAGELOG_TOKEN' };

@@ -300,12 +300,16 @@ function childrenIn(bytes: Uint8Array, { digests }: Readonly<Record<string, unkn
 
 /** Who has an answer already does not wait for an upstream that hangs. @throws {Error} after MIRROR_LOOK_MS */
 async function inTime<Answer>(answer: Promise<Answer>): Promise<Answer> {
-  const late = delay(MIRROR_LOOK_MS, undefined, { ref: false }).then(() => {
-    throw new Error('no answer in time');
-  });
-  // Whichever loses may fail later.
-  for (const each of [answer, late]) each.catch(() => undefined);
-  return Promise.race([answer, late]);
+  const { promise: late, end: stopWaiting } = lateAfter(MIRROR_LOOK_MS);
+  // It may fail later.
+  answer.catch(() => undefined);
+  try {
+    const first = await Promise.race([answer.then((value) => ({ value })), late]);
+    if (first === 'late') throw new Error('no answer in time');
+    return first.value;
+  } finally {
+    stopWaiting();
+  }
 }
 
 /** Answers with what is known. @throws {HttpFailure} UPSTREAM_FAILED if nothing is */

@@ -1,7 +1,7 @@
 import { mock } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
-import { MAX_MIRROR_CLIENTS, MAX_SIGHTED_TAGS, MIRROR_WAIT_MS } from '../../../src/limits.js';
+import { MAX_MIRROR_CLIENTS, MAX_SIGHTED_TAGS, MIRROR_LOOK_MS, MIRROR_WAIT_MS } from '../../../src/limits.js';
 import { Sightings } from '../../../src/server/mirror/sightings.js';
 import { fakeRegistry } from '../../support/fake-registry.js';
 import { addImage } from '../../support/registry-images.js';
@@ -40,6 +40,29 @@ test.serial('a reader waits MIRROR_WAIT_MS for the blobs, then gets the manifest
     t.like(event, { via: 'mirror', image: image.config.digest });
     break;
   }
+});
+
+test.serial('a reader of what is known waits MIRROR_LOOK_MS for an upstream that hangs', async (t) => {
+  const upstream = await fakeRegistry(t);
+  const image = await addImage(upstream, 'up/app:1', ['one']);
+  const mirrors = [{ repositories: 'up/**', upstream: upstream.host, freshSeconds: 0 }];
+  const { url } = await serving(t, { server: { mirrors, onNotice: () => undefined } });
+  const get = (): Promise<Response> => fetch(`${url}/v2/up/app/manifests/1`);
+  t.is((await get()).status, 200);
+  let isAsked = false;
+  upstream.intercept = () => (isAsked = true);
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.teardown(() => mock.timers.reset());
+  let isAnswered = false;
+  const answer = get().finally(() => (isAnswered = true));
+  while (!isAsked) await turn();
+  mock.timers.tick(MIRROR_LOOK_MS - 1);
+  for (let each = 0; each < 100; each++) await turn();
+  t.false(isAnswered);
+  mock.timers.tick(1);
+  const { headers } = await answer;
+  t.is(headers.get('docker-content-digest'), image.manifest.digest);
+  t.regex(headers.get('warning') ?? '', /cannot be reached upstream: this is the last that was seen/);
 });
 
 test.serial('a mirror keeps the connections of MAX_MIRROR_CLIENTS repositories', async (t) => {
