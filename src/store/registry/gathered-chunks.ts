@@ -8,6 +8,10 @@ export class GatheredChunks {
   #buffer = new Uint8Array(0);
   #size = 0;
 
+  get isEmpty(): boolean {
+    return this.#size === 0;
+  }
+
   /** Returns whether there is room for `chunk`; else `rest` goes first, and what fits nowhere by itself. */
   fits(chunk: Uint8Array): boolean {
     return this.#size + chunk.length <= GATHERED_BYTES;

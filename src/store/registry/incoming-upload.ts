@@ -191,7 +191,10 @@ export class IncomingUpload implements Upload {
     for (;;) {
       let next: IteratorResult<Uint8Array, unknown>;
       try {
-        next = await nextChunk(chunks, signal);
+        const coming = nextChunk(chunks, signal);
+        // Who asks how far it is sees what came before a pause.
+        if (!gathered.isEmpty && (await isLate(coming))) await flush();
+        next = await coming;
       } catch (error) {
         await flush();
         throw error;
@@ -280,6 +283,20 @@ export class IncomingUpload implements Upload {
 export function uploadNotFound(repository: string, id: string): StoreError {
   const message = `no upload in progress of ${repository} has this id: it ended, expired, or never was`;
   return new StoreError('UPLOAD_NOT_FOUND', message, { data: { repository, id: id.slice(0, 100) } });
+}
+
+/** Milliseconds without a chunk after which those that came are written. */
+const PAUSE_MS = 20;
+
+function isLate(coming: Promise<unknown>): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(true), PAUSE_MS);
+    const end = (): void => {
+      clearTimeout(timer);
+      resolve(false);
+    };
+    coming.then(end, end);
+  });
 }
 
 /** Lets the source go without waiting: one that hangs would only end after its next bytes. */

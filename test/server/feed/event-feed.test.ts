@@ -204,6 +204,7 @@ test('at most MAX_FEED_READERS clients read the log at once', async (t) => {
   let [reading, most] = [0, 0];
   const counted = Object.create(store) as EventStore;
   Object.defineProperty(counted, 'stats', { value: () => store.stats() });
+  Object.defineProperty(counted, 'registry', { value: store.registry });
   Object.defineProperty(counted, 'log', {
     value: {
       head: store.log.head,

@@ -183,6 +183,7 @@ test('a log that cannot be read tells so: an event to browsers, a cut connection
     get: () => ({ head: store.log.head, follow: store.log.follow.bind(store.log), read: failingRead }),
   });
   failing.stats = () => store.stats();
+  Object.defineProperty(failing, 'registry', { value: store.registry });
   const { url, failures } = await serve(t, failing);
   const reader = messagesOf(await fetch(`${url}/events?format=sse&from=1`));
   t.deepEqual(await take(reader, 9), [
