@@ -369,6 +369,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
   }
 
   get verifierKey(): string | undefined {
+    this.#context.checkOpen();
     return new StoreEvidence(this.#context).verifierKey;
   }
 

@@ -47,6 +47,9 @@ const reads: { readonly [member: string]: (store: EventStore) => unknown } = {
   log: (store) => store.log,
   backend: (store) => store.backend,
   layers: (store) => store.layers,
+  registry: (store) => store.registry,
+  verifierKey: (store) => store.verifierKey,
+  savedContents: (store) => store.savedContents('x:1').release(),
 };
 
 /** Every member that asks the log, each called in a way that an open store answers. */
@@ -66,6 +69,7 @@ const questions: { readonly [member: string]: (store: EventStore) => Promise<unk
   diff: (store) => store.diff(0, 1),
   consumers: (store) => store.consumers(),
   checkpoint: (store) => store.checkpoint(),
+  readTile: (store) => store.readTile('tile/entries/000.p/1'),
   prove: (store) => store.prove(1),
   proveInclusion: (store) => store.proveInclusion(1),
   proveConsistency: (store) => store.proveConsistency(1),
@@ -74,6 +78,7 @@ const questions: { readonly [member: string]: (store: EventStore) => Promise<unk
 
 /** Every member that writes, each called in a way that an open store takes. */
 const writes: { readonly [member: string]: (store: EventStore) => Promise<unknown> } = {
+  checkWritable: async (store) => store.checkWritable(),
   create: (store) => store.create(imageConfig('c')),
   setParent: (store) => store.setParent(id, idNamed('c')),
   setLastUpdated: (store) => store.setLastUpdated(id),

@@ -255,8 +255,8 @@ test(
   refused,
   async (dir) => {
     const path = join(dir, 'imagelog.json');
-    await writeFile(path, (await readFile(path, 'utf8')).replace('"version": 3', '"version": 4'));
+    await writeFile(path, (await readFile(path, 'utf8')).replace('"version": 3', '"version": 5'));
   },
   'STORE_FORMAT_UNSUPPORTED',
-  /format 4; this version of imagelog reads up to 3/,
+  /format 5; this version of imagelog reads up to 4/,
 );
