@@ -86,7 +86,9 @@ export class UploadFolder {
   /** Reads all records: synchronously, which takes a third of the time for the small files that they are. */
   read(): Found {
     const lost: Lost = { strays: [], damaged: [] };
-    const uploads = readRecords(this.#incoming, lost, (id, bytes, size, mtimeMs): FoundUpload | undefined => {
+    // A process killed in `create` leaves a record that is not whole, of no bytes.
+    const begun = { ...lost, isBegun: true };
+    const uploads = readRecords(this.#incoming, begun, (id, bytes, size, mtimeMs): FoundUpload | undefined => {
       const record = parseUploadRecord(bytes);
       return record && { ...record, id, size, written: Math.floor(mtimeMs) };
     });
@@ -151,12 +153,18 @@ async function removeFiles(paths: readonly string[]): Promise<void> {
 interface Lost {
   readonly strays: string[];
   readonly damaged: string[];
+  /** Whether a record without a file that cannot be read counts for nothing. */
+  readonly isBegun?: boolean;
 }
 
 type ReadRecord<Record> = (name: string, bytes: Uint8Array, size: number, mtimeMs: number) => Record | undefined;
 
 /** Reads what is described in a folder. An upload without a file has no bytes yet. */
-function readRecords<Record>(folder: string, { strays, damaged }: Lost, read: ReadRecord<Record>): Record[] {
+function readRecords<Record>(
+  folder: string,
+  { strays, damaged, isBegun = false }: Lost,
+  read: ReadRecord<Record>,
+): Record[] {
   const names = new Set(namesInSync(folder));
   const found: Record[] = [];
   for (const name of names) {
@@ -164,10 +172,12 @@ function readRecords<Record>(folder: string, { strays, damaged }: Lost, read: Re
       if (!names.has(`${name}${RECORD}`)) strays.push(join(folder, name));
       continue;
     }
-    const path = join(folder, name.slice(0, -RECORD.length));
+    const base = name.slice(0, -RECORD.length);
+    const path = join(folder, base);
     const record = readRecord(path, read);
-    if (record === undefined) damaged.push(path);
-    else found.push(record);
+    if (record !== undefined) found.push(record);
+    else if (isBegun && !names.has(base)) strays.push(`${path}${RECORD}`);
+    else damaged.push(path);
   }
   return found;
 }

@@ -205,6 +205,8 @@ test('files that a crash left are removed, and those of uploads stay', async (t)
   await uploaded(uploads, layer, { digest });
   const kept = world.files();
   const folder = join(world.directory, 'uploads');
+  // A kill while an upload begins leaves a record that is not whole.
+  await appendFile(join(folder, 'incoming/begun.json'), '{"repo');
   for (const name of ['incoming/lone', 'staged/.tmp-1', `staged/${'0'.repeat(64)}`]) {
     await appendFile(join(folder, name), 'left');
   }
