@@ -4,7 +4,7 @@ import { isStoreError, StoreError } from '../../errors.js';
 import { MAX_MIRROR_CLIENTS, MIRROR_LOOK_MS, MIRROR_WAIT_MS } from '../../limits.js';
 import { type Descriptor, type Digest, isDigest } from '../../model/digest.js';
 import { RecentMap } from '../../model/recent-map.js';
-import { canonicalReference, familiarReference } from '../../model/reference.js';
+import { familiarReference } from '../../model/reference.js';
 import { inParallel } from '../../registry-client/parallel.js';
 import type { FindCredentials } from '../../registry-client/credentials.js';
 import { RegistryClient, type RegistryManifest } from '../../registry-client/registry-client.js';
@@ -272,10 +272,8 @@ export class Mirror {
   async #watch(rule: CompiledRule): Promise<void> {
     const { signal, onNotice } = this.#parts;
     while (!signal.aborted) {
-      for (const name of rule.watch) {
-        const reference = canonicalReference(name);
-        const at = reference.lastIndexOf(':');
-        await this.look(reference.slice(0, at), reference.slice(at + 1), {}).catch((error: unknown) =>
+      for (const { name, repository, tag } of rule.watch) {
+        await this.look(repository, tag, {}).catch((error: unknown) =>
           onNotice(`cannot look up ${name}: ${textOf(error)}`),
         );
       }

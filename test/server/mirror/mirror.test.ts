@@ -146,7 +146,15 @@ test('a rule that cannot be used is refused', async (t) => {
   await refused({ repositories: 'up/**', movedTags: 'perhaps' }, /movedTags must be follow, flag or refuse/);
   await refused({ repositories: 'a/**/b' }, /two stars stand only as the last part/);
   await refused({ repositories: 'up/*', freshSeconds: -1 }, /freshSeconds must be a number of seconds/);
+  await refused({ repositories: 'up/*', freshSeconds: 86_401 }, /freshSeconds must be .* from 0 to 86400: 86401/);
+  await refused({ repositories: 'up/*', freshSeconds: NaN }, /freshSeconds must be .*: NaN/);
+  await refused({ repositories: 'up/*', watchSeconds: 0 }, /watchSeconds must be .* from 0.01 to 86400: 0/);
+  await refused({ repositories: 'up/*', watchSeconds: '5' }, /watchSeconds must be a number of seconds/);
   await refused({ repositories: 'up/*', upstrem: 'x' }, /upstrem/);
+  await refused({ repositories: 'up/*', watch: ['up/App:1'] }, /watch must name tags: .*must be lower case/);
+  await refused({ repositories: 'up/*', watch: [1] }, /watch/);
+  await refused({ repositories: 'up/*', watch: [`up/app@sha256:${'0'.repeat(64)}`] }, /a digest never moves: up\/app@/);
+  await refused({ repositories: 'up/*', watch: ['other/app:1'] }, /of the repositories of its rule: other\/app:1/);
 });
 
 /** The only repository of a store that is not mirrored has this image. */
