@@ -14,7 +14,7 @@ import { linksOf } from '../../store/registry/links.js';
 import type { WriteOptions } from '../../store/store.js';
 import { HttpFailure } from '../failure.js';
 import { type CompiledRule, compileRule, type MirrorRule } from './rules.js';
-import { Sightings } from './sightings.js';
+import { type Sighted, Sightings } from './sightings.js';
 
 /** What the answer to a reader says beside the manifest. */
 export interface Sighting {
@@ -109,7 +109,8 @@ export class Mirror {
     if (isDigest(reference)) {
       return known === undefined ? this.#copy(place, reference, undefined) : {};
     }
-    if (known !== undefined && this.#sightings.ageMs(repository, reference) < rule.freshMs) return {};
+    const fresh = this.#sightings.fresh(repository, reference, rule.freshMs);
+    if (known !== undefined && fresh !== undefined) return { warning: fresh.warning };
     let found: Descriptor | undefined;
     try {
       const looking = this.#clientOf(rule, repository).head(reference);
@@ -117,37 +118,54 @@ export class Mirror {
     } catch (error) {
       return answerWithout(known, `${familiarReference(repository)} cannot be reached upstream`, error);
     }
-    if (found === undefined) return known === undefined ? {} : { warning: `${reference} is no longer upstream` };
+    if (found === undefined) return known === undefined ? {} : this.#gone(place, reference);
     if (found.digest === known?.descriptor.digest) {
-      this.#sightings.note(repository, reference);
+      this.#sightings.note(repository, reference, { upstream: found.digest });
       return {};
     }
     if (known !== undefined && !rule.mayMove(reference)) {
-      const moved = `${familiarReference(`${repository}:${reference}`)} moved upstream from ${known.descriptor.digest} to ${found.digest}`;
-      if (rule.movedTags !== 'follow') this.#parts.onNotice(moved);
-      if (rule.movedTags === 'refuse') return this.#refuse(place, { tag: reference, found: found.digest, moved });
-      const origin = { ...place.origin, reason: place.origin.reason ?? moved };
-      const sighting = await this.#copy({ ...place, origin }, found.digest, reference);
-      return rule.movedTags === 'flag' ? { ...sighting, warning: moved } : sighting;
+      return this.#differs(place, { tag: reference, known: known.descriptor.digest, found: found.digest });
     }
     return this.#copy(place, found.digest, reference);
   }
 
-  /** Keeps the tag, and the other manifest by its digest: the log has who saw it and when. */
-  async #refuse(
-    place: Place,
-    { tag, found, moved }: { readonly tag: string; readonly found: Digest; readonly moved: string },
-  ): Promise<Sighting> {
-    this.#sightings.note(place.repository, tag);
-    if (this.#parts.registry.manifest(place.repository, found) === undefined) {
-      const origin = { ...place.origin, reason: `refused: ${moved}` };
-      // Its reader gets what was there before: the copy is for who looks into it.
-      const copying = this.#shared(`${place.repository} ${found}`, () =>
-        this.#copy({ ...place, origin }, found, undefined),
-      );
-      copying.catch((error: unknown) => this.#parts.onNotice(textOf(error)));
+  #gone({ repository }: Place, tag: string): Sighting {
+    const warning = `${tag} is no longer upstream`;
+    this.#sightings.note(repository, tag, { upstream: this.#sightings.last(repository, tag)?.upstream, warning });
+    return { warning };
+  }
+
+  /** The tag is here, and something else upstream: the rule decides. */
+  async #differs(place: Place, { tag, known, found }: Difference): Promise<Sighting> {
+    const { rule, repository } = place;
+    const last = this.#sightings.last(repository, tag);
+    const isTold = last?.upstream === found && last.difference !== undefined;
+    const difference = isTold ? last.difference : differenceOf(`${repository}:${tag}`, { known, found, last });
+    if (rule.movedTags === 'refuse') {
+      const warning = `${difference}; refused, the tag stays`;
+      this.#sightings.note(repository, tag, { upstream: found, difference, warning });
+      if (!isTold) this.#parts.onNotice(warning);
+      this.#keepRefused(place, found, difference);
+      return { warning };
     }
-    return { warning: `${moved}; the tag stays` };
+    // Until it is here it is looked up again, and not told again.
+    this.#sightings.note(repository, tag, { upstream: found, difference }, { stale: true });
+    const isFlagged = rule.movedTags === 'flag';
+    if (isFlagged && !isTold) this.#parts.onNotice(difference);
+    const warning = isFlagged ? difference : undefined;
+    const origin = { ...place.origin, reason: place.origin.reason ?? difference };
+    return { ...(await this.#copy({ ...place, origin, warning }, found, tag)), ...(isFlagged ? { warning } : {}) };
+  }
+
+  /** Keeps what a tag should not become by its digest: the log has who saw it and when. */
+  #keepRefused(place: Place, found: Digest, difference: string): void {
+    if (this.#parts.registry.manifest(place.repository, found) !== undefined) return;
+    const origin = { ...place.origin, reason: `refused: ${difference}` };
+    // Its reader gets what was there before: the copy is for who looks into it.
+    const copying = this.#shared(`${place.repository} ${found}`, () =>
+      this.#copy({ ...place, origin }, found, undefined),
+    );
+    copying.catch((error: unknown) => this.#parts.onNotice(textOf(error)));
   }
 
   async #copy(place: Place, digest: Digest, tag: string | undefined): Promise<Sighting> {
@@ -190,7 +208,7 @@ export class Mirror {
 
   /** Stages what the manifest names, and pushes it: one transaction. */
   async #keep(place: Place, { descriptor, bytes }: RegistryManifest, tag: string | undefined): Promise<void> {
-    const { repository, rule, origin } = place;
+    const { repository, rule, origin, warning } = place;
     const { registry } = this.#parts;
     const client = this.#clientOf(rule, repository);
     const blobs = linksOf(bytes, undefined).blobs.map(({ target }) => target);
@@ -211,7 +229,7 @@ export class Mirror {
       for (const child of lacking) await this.#keep(place, await client.manifest(child), undefined);
       await push();
     }
-    if (tag !== undefined) this.#sightings.note(repository, tag);
+    if (tag !== undefined) this.#sightings.note(repository, tag, { upstream: descriptor.digest, warning });
   }
 
   async #stage({ rule, repository }: Place, client: RegistryClient, digest: Digest): Promise<void> {
@@ -287,6 +305,26 @@ interface Place {
   readonly rule: CompiledRule;
   readonly repository: string;
   readonly origin: WriteOptions;
+  /** What readers of the tag are told once it is here. */
+  readonly warning?: string | undefined;
+}
+
+/** A tag that is one thing here, and another upstream. */
+interface Difference {
+  readonly tag: string;
+  readonly known: Digest;
+  readonly found: Digest;
+}
+
+/** What is here may have come from elsewhere: only what was seen upstream before has moved there. */
+function differenceOf(
+  reference: string,
+  { known, found, last }: Omit<Difference, 'tag'> & { readonly last: Sighted | undefined },
+): string {
+  const name = familiarReference(reference);
+  const before = last?.upstream;
+  if (before !== undefined && before !== found) return `${name} moved upstream from ${before} to ${found}`;
+  return `${name} differs here: upstream has ${found}, and this server ${known}`;
 }
 
 /** The manifests and indexes that an index names among what its repository lacks. */

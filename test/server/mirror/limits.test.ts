@@ -79,13 +79,16 @@ test.serial('a mirror keeps the connections of MAX_MIRROR_CLIENTS repositories',
 test('of more than MAX_SIGHTED_TAGS the tag that was seen longest ago is looked up again', (t) => {
   let time = 0;
   const sightings = new Sightings(() => time);
-  for (let each = 0; each < MAX_SIGHTED_TAGS; each++) sightings.note('up/app', `t${each}`);
+  const seen = { upstream: undefined };
+  for (let each = 0; each < MAX_SIGHTED_TAGS; each++) sightings.note('up/app', `t${each}`, seen);
   time = 5;
-  t.is(sightings.ageMs('up/app', 't0'), 5);
-  t.is(sightings.ageMs('up/app', 'other'), Infinity);
-  sightings.note('up/app', 't0');
-  sightings.note('up/app', 'one-more');
-  t.is(sightings.ageMs('up/app', 't0'), 0);
-  t.is(sightings.ageMs('up/app', 't1'), Infinity);
-  t.is(sightings.ageMs('up/app', 't2'), 5);
+  t.truthy(sightings.fresh('up/app', 't0', 6));
+  t.is(sightings.fresh('up/app', 't0', 5), undefined);
+  t.is(sightings.last('up/app', 'other'), undefined);
+  sightings.note('up/app', 't0', seen);
+  sightings.note('up/app', 'one-more', seen, { stale: true });
+  t.truthy(sightings.fresh('up/app', 't0', 1));
+  t.is(sightings.last('up/app', 't1'), undefined);
+  t.truthy(sightings.last('up/app', 't2'));
+  t.is(sightings.fresh('up/app', 'one-more', 86_400_000), undefined);
 });

@@ -1,8 +1,10 @@
 import test, { type ExecutionContext } from 'ava';
+import { Mirror, type Sighting } from '../../../src/server/mirror/mirror.js';
 import type { MirrorRule } from '../../../src/server/mirror/rules.js';
 import { type FakeRegistry, fail, fakeRegistry } from '../../support/fake-registry.js';
 import { addImage, addIndex, type FakeImage } from '../../support/registry-images.js';
-import { eventsOf } from '../../support/test-store.js';
+import { imageNamed, push as pushed } from '../../support/pushed-images.js';
+import { eventsOf, openTestStore } from '../../support/test-store.js';
 import { serving, type TestServing } from '../service/serving.js';
 
 interface Mirrored extends TestServing {
@@ -77,7 +79,7 @@ test('a refused tag stays, its other image is kept by digest, and the log has th
   await addImage(mirror.upstream, 'up/app:latest', ['malware']);
   const answer = await mirror.get('up/app/manifests/1');
   t.is(answer.headers.get('docker-content-digest'), first.manifest.digest);
-  t.regex(answer.headers.get('warning') ?? '', /moved upstream .* the tag stays/);
+  t.regex(answer.headers.get('warning') ?? '', /moved upstream .*; refused, the tag stays/);
   t.regex(mirror.told.join(), /up\/app:1 moved upstream/);
   t.is(await pull(mirror, 'up/app', second.manifest.digest), second.manifest.digest);
   t.is(await pull(mirror, 'up/app', 'latest'), second.manifest.digest);
@@ -94,6 +96,57 @@ test('a flagged tag moves and is told of', async (t) => {
   t.is(answer.headers.get('docker-content-digest'), second.manifest.digest);
   t.regex(answer.headers.get('warning') ?? '', /moved upstream/);
   t.is(mirror.told.length, 1);
+});
+
+test('every reader is warned while a sighting is fresh, and the operator is told once', async (t) => {
+  const rule = { repositories: 'up/**', movedTags: 'refuse' } as const;
+  const upstream = await fakeRegistry(t);
+  const [told, registry] = [[] as string[], (await openTestStore(t)).registry];
+  let time = 0;
+  const onNotice = (notice: string): unknown => told.push(notice);
+  const { signal } = new AbortController();
+  const parts = { registry, now: () => time, onNotice, signal };
+  const mirror = new Mirror([{ ...rule, upstream: upstream.host }], parts);
+  const look = (): Promise<Sighting> => mirror.look('docker.io/up/app', '1', {});
+  const first = await addImage(upstream, 'up/app:1', ['one']);
+  t.deepEqual(await look(), {});
+  const second = await addImage(upstream, 'up/app:1', ['two']);
+  t.is((await look()).warning, undefined, 'it is fresh');
+  time += 60_000;
+  const moved = `up/app:1 moved upstream from ${first.manifest.digest} to ${second.manifest.digest}`;
+  const warning = `${moved}; refused, the tag stays`;
+  const asked = upstream.requests('HEAD').length;
+  t.deepEqual([await look(), await look()], [{ warning }, { warning }]);
+  t.is(upstream.requests('HEAD').length, asked + 1);
+  time += 60_000;
+  t.deepEqual(await look(), { warning });
+  t.deepEqual(told, [warning]);
+  // Going back to what is here already is told of too.
+  await addImage(upstream, 'up/app:1', ['one']);
+  time += 60_000;
+  t.is((await look()).warning, undefined);
+  await addImage(upstream, 'up/app:1', ['two']);
+  time += 60_000;
+  t.deepEqual(await look(), { warning });
+  t.is(told.length, 2);
+  upstream.manifests.delete('up/app/1');
+  time += 60_000;
+  const gone = { warning: '1 is no longer upstream' };
+  t.deepEqual([await look(), await look()], [gone, gone]);
+});
+
+test('a tag that was set here differs from upstream, and did not move there', async (t) => {
+  const mirror = await mirrored(t, { movedTags: 'flag' });
+  const first = await addImage(mirror.upstream, 'up/app:1', ['one']);
+  await pull(mirror, 'up/app', '1');
+  const here = await pushed(mirror.store, 'docker.io/up/app', await imageNamed('here'), { tags: ['1'] });
+  const answer = await mirror.get('up/app/manifests/1');
+  const text = `up/app:1 differs here: upstream has ${first.manifest.digest}, and this server ${here.digest}`;
+  t.is(answer.headers.get('docker-content-digest'), first.manifest.digest);
+  t.is(answer.headers.get('warning'), `199 - "${text}"`);
+  t.deepEqual(mirror.told, [text]);
+  const last = (await eventsOf(mirror.store)).at(-1);
+  t.like(last, { via: 'mirror', reason: text });
 });
 
 test('an index is copied at once, and its platforms as they are asked for', async (t) => {
