@@ -61,9 +61,10 @@ export class Mirror {
     for (const rule of this.#rules) if (rule.watch.length > 0) void this.#watch(rule);
   }
 
-  /** Whether a repository, by its canonical name, comes from elsewhere. */
-  covers(repository: string): boolean {
-    return this.#ruleOf(repository) !== undefined;
+  /** Returns where a repository, by its canonical name, comes from; undefined if it is this server's own. */
+  upstreamOf(repository: string): string | undefined {
+    const upstream = this.#ruleOf(repository)?.upstreamOf(repository);
+    return upstream && `${upstream.host}/${upstream.path}`;
   }
 
   /**

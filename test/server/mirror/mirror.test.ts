@@ -149,6 +149,28 @@ test('a tag that was set here differs from upstream, and did not move there', as
   t.like(last, { via: 'mirror', reason: text });
 });
 
+test('what is mirrored takes no push and no delete', async (t) => {
+  const mirror = await mirrored(t);
+  await addImage(mirror.upstream, 'up/app:1', ['one']);
+  await pull(mirror, 'up/app', '1');
+  const { length } = await eventsOf(mirror.store);
+  const manifest = await (await mirror.get('up/app/manifests/1')).text();
+  const requests = [
+    ['PUT', 'manifests/1', manifest],
+    ['DELETE', 'manifests/1', undefined],
+    ['POST', 'blobs/uploads/', undefined],
+    ['DELETE', `blobs/sha256:${'0'.repeat(64)}`, undefined],
+  ] as const;
+  for (const [method, path, body] of requests) {
+    const answer = await fetch(`${mirror.url}/v2/up/app/${path}`, { method, ...(body === undefined ? {} : { body }) });
+    t.is(answer.status, 405);
+    const message = `up/app comes from ${mirror.upstream.host}/up/app: this server only mirrors it`;
+    t.deepEqual(await answer.json(), { errors: [{ code: 'UNSUPPORTED', message }] });
+  }
+  t.is((await eventsOf(mirror.store)).length, length);
+  t.is((await fetch(`${mirror.url}/v2/own/app/blobs/uploads/`, { method: 'POST' })).status, 202);
+});
+
 test('an index is copied at once, and its platforms as they are asked for', async (t) => {
   const mirror = await mirrored(t);
   const amd64 = await addImage(mirror.upstream, 'up/app:a', ['base', 'amd64']);
