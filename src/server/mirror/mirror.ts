@@ -1,9 +1,8 @@
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isStoreError, StoreError } from '../../errors.js';
-import { MAX_MIRROR_CLIENTS, MIRROR_LOOK_MS, MIRROR_WAIT_MS } from '../../limits.js';
+import { MIRROR_LOOK_MS, MIRROR_WAIT_MS } from '../../limits.js';
 import { type Descriptor, type Digest, isDigest } from '../../model/digest.js';
-import { RecentMap } from '../../model/recent-map.js';
 import { familiarReference } from '../../model/reference.js';
 import { inParallel } from '../../registry-client/parallel.js';
 import type { FindCredentials } from '../../registry-client/credentials.js';
@@ -15,6 +14,7 @@ import type { WriteOptions } from '../../store/store.js';
 import { HttpFailure } from '../failure.js';
 import { type CompiledRule, compileRule, type MirrorRule } from './rules.js';
 import { type Sighted, Sightings } from './sightings.js';
+import { type ClientUse, UpstreamClients } from './upstream-clients.js';
 
 /** What the answer to a reader says beside the manifest. */
 export interface Sighting {
@@ -48,7 +48,7 @@ interface Arriving {
 export class Mirror {
   readonly #parts: MirrorParts;
   readonly #rules: readonly CompiledRule[];
-  readonly #clients = new RecentMap<string, RegistryClient>(MAX_MIRROR_CLIENTS, ({ session }) => session.close());
+  readonly #clients = new UpstreamClients();
   readonly #sightings: Sightings;
   readonly #looking = new Map<string, Promise<Sighting>>();
   readonly #arriving = new Map<string, Arriving>();
@@ -86,9 +86,8 @@ export class Mirror {
       if (!key.startsWith(`${repository}@`)) continue;
       const link = linksOf(document.bytes, undefined).blobs.find(({ name }) => name === digest);
       if (link === undefined) continue;
-      const client = this.#clientOf(rule, repository);
-      const read = (range?: ByteRange): Readable =>
-        Readable.from(rangeOf(client, digest, range), { objectMode: false });
+      const use = (): ClientUse => this.#use(rule, repository);
+      const read = (range?: ByteRange): Readable => Readable.from(rangeOf(use, digest, range), { objectMode: false });
       return { digest, size: link.target.size, read };
     }
     return undefined;
@@ -114,7 +113,7 @@ export class Mirror {
     if (known !== undefined && fresh !== undefined) return { warning: fresh.warning };
     let found: Descriptor | undefined;
     try {
-      const looking = this.#clientOf(rule, repository).head(reference);
+      const looking = this.#with(place, (client) => client.head(reference));
       found = known === undefined ? await looking : await inTime(looking);
     } catch (error) {
       return answerWithout(known, `${familiarReference(repository)} cannot be reached upstream`, error);
@@ -170,21 +169,22 @@ export class Mirror {
   }
 
   async #copy(place: Place, digest: Digest, tag: string | undefined): Promise<Sighting> {
-    const { repository, rule } = place;
+    const { repository } = place;
     // A second tag of the same manifest is a separate push.
     const key = `${repository}@${digest} ${tag ?? ''}`;
     let arriving = this.#arriving.get(key);
     if (arriving === undefined) {
       let manifest: RegistryManifest;
       try {
-        manifest = await this.#clientOf(rule, repository).manifest(digest);
+        manifest = await this.#with(place, (client) => client.manifest(digest));
       } catch (error) {
         if (isStoreError(error, 'REGISTRY_NOT_FOUND')) return {};
         const known = this.#parts.registry.manifest(repository, tag ?? digest);
         return answerWithout(known, `${familiarReference(repository)} cannot be reached upstream`, error);
       }
       const document = { ...manifest, name: digest };
-      const done = this.#keep(place, manifest, tag).finally(() => this.#arriving.delete(key));
+      const keeping = this.#with(place, (client) => this.#keep({ ...place, client }, manifest, tag));
+      const done = keeping.finally(() => this.#arriving.delete(key));
       arriving = { document, done };
       this.#arriving.set(key, arriving);
     }
@@ -208,14 +208,13 @@ export class Mirror {
   }
 
   /** Stages what the manifest names, and pushes it: one transaction. */
-  async #keep(place: Place, { descriptor, bytes }: RegistryManifest, tag: string | undefined): Promise<void> {
-    const { repository, rule, origin, warning } = place;
+  async #keep(place: CopyPlace, { descriptor, bytes }: RegistryManifest, tag: string | undefined): Promise<void> {
+    const { repository, origin, warning, client } = place;
     const { registry } = this.#parts;
-    const client = this.#clientOf(rule, repository);
     const blobs = linksOf(bytes, undefined).blobs.map(({ target }) => target);
     const missing = new Map(blobs.map((blob) => [blob.digest, blob]));
     const stage = async (digest: Digest): Promise<void> => {
-      if (registry.blob(repository, digest) === undefined) await this.#stage(place, client, digest);
+      if (registry.blob(repository, digest) === undefined) await this.#stage(place, digest);
     };
     await inParallel(missing.keys(), stage, () => undefined);
     const tags = tag === undefined ? [] : [tag];
@@ -233,7 +232,7 @@ export class Mirror {
     if (tag !== undefined) this.#sightings.note(repository, tag, { upstream: descriptor.digest, warning });
   }
 
-  async #stage({ rule, repository }: Place, client: RegistryClient, digest: Digest): Promise<void> {
+  async #stage({ rule, repository, client }: CopyPlace, digest: Digest): Promise<void> {
     const { uploads } = this.#parts.registry;
     try {
       if (await this.#isSameUpstream(rule, { repository, client, digest })) {
@@ -275,16 +274,23 @@ export class Mirror {
     return this.#rules.find((rule) => rule.matches(repository));
   }
 
-  #clientOf(rule: CompiledRule, repository: string): RegistryClient {
-    const known = this.#clients.get(repository);
-    if (known !== undefined) return known;
-    const { host, path } = rule.upstreamOf(repository);
-    const { credentials, signal, now } = this.#parts;
-    const { plainHttp, insecure } = rule;
-    const session = new RegistrySession(host, { credentials, signal, now, plainHttp, insecure });
-    const client = new RegistryClient(session, path);
-    this.#clients.set(repository, client);
-    return client;
+  async #with<Answer>({ rule, repository }: Place, work: (client: RegistryClient) => Promise<Answer>): Promise<Answer> {
+    const { client, release } = this.#use(rule, repository);
+    try {
+      return await work(client);
+    } finally {
+      release();
+    }
+  }
+
+  #use(rule: CompiledRule, repository: string): ClientUse {
+    return this.#clients.use(repository, () => {
+      const { host, path } = rule.upstreamOf(repository);
+      const { credentials, signal, now } = this.#parts;
+      const { plainHttp, insecure } = rule;
+      const session = new RegistrySession(host, { credentials, signal, now, plainHttp, insecure });
+      return new RegistryClient(session, path);
+    });
   }
 
   /** Looks up the references of a rule, one after the other, until the server closes. */
@@ -308,6 +314,11 @@ interface Place {
   readonly origin: WriteOptions;
   /** What readers of the tag are told once it is here. */
   readonly warning?: string | undefined;
+}
+
+/** Where a copy is read from. */
+interface CopyPlace extends Place {
+  readonly client: RegistryClient;
 }
 
 /** A tag that is one thing here, and another upstream. */
@@ -356,15 +367,20 @@ function answerWithout(known: RegistryDocument | undefined, what: string, error:
 }
 
 async function* rangeOf(
-  client: RegistryClient,
+  use: () => ClientUse,
   digest: Digest,
   range: ByteRange | undefined,
 ): AsyncGenerator<Uint8Array> {
-  let left = range === undefined ? Infinity : range.last - range.first + 1;
-  for await (const chunk of client.blob(digest, { offset: range?.first ?? 0 })) {
-    yield chunk.subarray(0, left);
-    left -= chunk.length;
-    if (left <= 0) return;
+  const { client, release } = use();
+  try {
+    let left = range === undefined ? Infinity : range.last - range.first + 1;
+    for await (const chunk of client.blob(digest, { offset: range?.first ?? 0 })) {
+      yield chunk.subarray(0, left);
+      left -= chunk.length;
+      if (left <= 0) return;
+    }
+  } finally {
+    release();
   }
 }
 
