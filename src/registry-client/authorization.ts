@@ -104,10 +104,7 @@ export class Authorization {
   }
 
   /** Fetches a token, a second time if other credentials are found than those that were refused. */
-  async #newToken(
-    { challenge, scopes, purpose }: TokenRequest,
-    signal: AbortSignal | undefined,
-  ): Promise<Token> {
+  async #newToken({ challenge, scopes, purpose }: TokenRequest, signal: AbortSignal | undefined): Promise<Token> {
     const found = this.#credentials(purpose, signal);
     const { credentials } = await found;
     try {

@@ -198,7 +198,7 @@ test('a password that the token server refuses is looked for again, once', async
   t.is(given.looked, 3);
 });
 
-test('a failed look-up of credentials is not remembered', async (t) => {
+test('a failed search for credentials is not remembered', async (t) => {
   const registry = await fakeRegistry(t);
   await addImage(registry, 'shop/app:1', ['one']);
   guard(registry, 'Basic realm="registry"', () => ANN);

@@ -1,3 +1,4 @@
+import { mock } from 'node:test';
 import test, { type ExecutionContext } from 'ava';
 import { Mirror, type Sighting } from '../../../src/server/mirror/mirror.js';
 import type { MirrorRule } from '../../../src/server/mirror/rules.js';
@@ -147,6 +148,18 @@ test('a tag that was set here differs from upstream, and did not move there', as
   t.deepEqual(mirror.told, [text]);
   const last = (await eventsOf(mirror.store)).at(-1);
   t.like(last, { via: 'mirror', reason: text });
+});
+
+test.serial('a mirror is asked only for a blob that is not here', async (t) => {
+  const mirror = await mirrored(t);
+  const image = await addImage(mirror.upstream, 'up/app:1', ['one']);
+  await pull(mirror, 'up/app', '1');
+  const asked = mock.method(Mirror.prototype, 'blob');
+  t.teardown(() => asked.mock.restore());
+  t.is((await mirror.get(`up/app/blobs/${image.config.digest}`)).status, 200);
+  t.is(asked.mock.callCount(), 0);
+  t.is((await mirror.get(`up/app/blobs/sha256:${'0'.repeat(64)}`)).status, 404);
+  t.is(asked.mock.callCount(), 1);
 });
 
 test('what is mirrored takes no push and no delete', async (t) => {
