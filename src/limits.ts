@@ -58,6 +58,10 @@ export const MAX_PULL_FILE_BYTES = 64 * 1024 * 1024;
 export const PULL_FLUSH_MS = 60_000;
 /** Moments of the past that the registry remembers the repositories of. */
 export const MAX_KEPT_PAST_REGISTRIES = 8;
+/** Moments of the past whose repositories are built at the same time. */
+export const MAX_PAST_BUILDS = 2;
+/** Moments that wait to be built; further ones are refused. */
+export const MAX_WAITING_PAST_BUILDS = 64;
 /** Last RFC 3339 time in milliseconds since the epoch: 9999-12-31T23:59:59.999Z. */
 export const MAX_TIME_MS = 253_402_300_799_999;
 /** Ids that the error for an ambiguous beginning names; it counts all. */

@@ -1,4 +1,5 @@
-import { StoreError } from '../errors.js';
+import { isDeepStrictEqual } from 'node:util';
+import { isStoreError, StoreError } from '../errors.js';
 import { type Challenge, parseChallenges } from './challenge.js';
 import { type Credentials, type FindCredentials, type FoundCredentials, recordOf } from './credentials.js';
 import { TransientFailure } from './retry.js';
@@ -17,6 +18,13 @@ interface Token {
   readonly expiresAt: number;
 }
 
+/** What a token is for, and who asked for it. */
+interface TokenRequest {
+  readonly challenge: Challenge;
+  readonly scopes: readonly string[];
+  readonly purpose: Purpose;
+}
+
 interface AuthorizationOptions {
   readonly host: string;
   /** Whether the registry is reached without TLS, so that its tokens may be too. */
@@ -24,6 +32,12 @@ interface AuthorizationOptions {
   readonly transport: Transport;
   readonly find: FindCredentials;
   readonly now: () => number;
+}
+
+/** An `Authorization` header, and the credentials that it was made of. */
+export interface SentAuthorization {
+  readonly header: string;
+  readonly found: Promise<FoundCredentials>;
 }
 
 /** Lifetime of a token that does not say it (distribution, token authentication specification). */
@@ -47,15 +61,18 @@ export class Authorization {
    * Returns the `Authorization` header of a request; undefined before the first challenge.
    * @throws as `accept`
    */
-  async header(purpose: Purpose, signal: AbortSignal | undefined): Promise<string | undefined> {
-    return this.#challenge && this.#answer(this.#challenge, purpose, signal);
+  async header(purpose: Purpose, signal: AbortSignal | undefined): Promise<SentAuthorization | undefined> {
+    const header = this.#challenge && (await this.#answer(this.#challenge, purpose, signal));
+    return header === undefined ? undefined : { header, found: this.#credentials(purpose, signal) };
   }
 
   /**
-   * Takes the challenge of an answer 401; the next header answers it.
+   * Takes the challenge of an answer 401; the next header answers it. Credentials that were `sent`
+   * are looked for again: they may have been replaced.
    * @throws {StoreError} REGISTRY_DENIED for one that cannot be answered
    */
-  accept(response: WireResponse, purpose: Purpose): void {
+  accept(response: WireResponse, purpose: Purpose, sent: SentAuthorization | undefined): void {
+    if (sent !== undefined) this.#forget(purpose, sent.found);
     const challenges = parseChallenges(response.headers['www-authenticate']);
     const known = challenges.find(({ scheme }) => scheme === 'bearer') ?? challenges.find(isBasic);
     if (known === undefined) {
@@ -81,15 +98,38 @@ export class Authorization {
     const key = tokenKey(scopes);
     const known = this.#tokens.get(key);
     if (known !== undefined && known.expiresAt - RENEWAL_MS > this.#options.now()) return `Bearer ${known.text}`;
-    const token = await this.#token(challenge, scopes, credentials, signal);
+    const token = await this.#newToken({ challenge, scopes, purpose }, signal);
     this.#tokens.set(key, token);
     return `Bearer ${token.text}`;
   }
 
+  /** Fetches a token, a second time if other credentials are found than those that were refused. */
+  async #newToken({ challenge, scopes, purpose }: TokenRequest, signal: AbortSignal | undefined): Promise<Token> {
+    const found = this.#credentials(purpose, signal);
+    const { credentials } = await found;
+    try {
+      return await this.#token(challenge, scopes, credentials, signal);
+    } catch (error) {
+      if (credentials === undefined || !isStoreError(error, 'REGISTRY_DENIED')) throw error;
+      this.#forget(purpose, found);
+      const { credentials: replaced } = await this.#credentials(purpose, signal);
+      if (isDeepStrictEqual(replaced, credentials)) throw error;
+      return this.#token(challenge, scopes, replaced, signal);
+    }
+  }
+
   #credentials({ path }: Purpose, signal: AbortSignal | undefined): Promise<FoundCredentials> {
-    const known = this.#found.get(path) ?? this.#options.find(this.#options.host, path, signal);
-    this.#found.set(path, known);
-    return known;
+    const known = this.#found.get(path);
+    if (known !== undefined) return known;
+    const found = this.#options.find(this.#options.host, path, signal);
+    this.#found.set(path, found);
+    found.catch(() => this.#forget({ path }, found));
+    return found;
+  }
+
+  /** Other requests may have found newer ones meanwhile. */
+  #forget({ path }: Pick<Purpose, 'path'>, found: Promise<FoundCredentials>): void {
+    if (this.#found.get(path) === found) this.#found.delete(path);
   }
 
   async #token(

@@ -1,6 +1,6 @@
 import { StoreError } from '../errors.js';
 import { MAX_REGISTRY_REDIRECTS, REGISTRY_IDLE_MS } from '../limits.js';
-import { Authorization, type Purpose } from './authorization.js';
+import { Authorization, type Purpose, type SentAuthorization } from './authorization.js';
 import type { FindCredentials } from './credentials.js';
 import { Attempts, retried, retryAfterOf, TransientFailure, type Wait, waitByClock } from './retry.js';
 import { reasonOf } from './failure-text.js';
@@ -38,6 +38,12 @@ export interface RegistryRequest {
   readonly expected: readonly number[];
   /** What is asked for, for messages: `the manifest shop/app:1`. */
   readonly what: string;
+}
+
+/** An answer, and the credentials that its request had. */
+interface Answered {
+  readonly response: WireResponse;
+  readonly sent: SentAuthorization | undefined;
 }
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
@@ -118,25 +124,25 @@ export class RegistrySession {
   }
 
   async #authorized(request: RegistryRequest): Promise<WireResponse> {
-    const response = await this.#redirected(request);
+    const { response, sent } = await this.#redirected(request);
     if (response.status !== 401 || response.url.origin !== this.origin) return response;
     discardBody(response);
-    this.#authorization.accept(response, request.purpose);
-    return this.#redirected(request);
+    this.#authorization.accept(response, request.purpose, sent);
+    return (await this.#redirected(request)).response;
   }
 
   /** Credentials go to the registry alone: none leave with a redirect to another host. */
-  async #redirected({ method, url, headers = {}, body, purpose, what }: RegistryRequest): Promise<WireResponse> {
+  async #redirected({ method, url, headers = {}, body, purpose, what }: RegistryRequest): Promise<Answered> {
     let target = new URL(url, this.origin);
     for (let redirects = 0; ; redirects++) {
       const isOwn = target.origin === this.origin;
-      const authorization = isOwn ? await this.#authorization.header(purpose, this.signal) : undefined;
-      const own = authorization === undefined ? {} : { authorization };
-      const sent = { method, url: target, headers: { 'user-agent': 'imagelog', ...headers, ...own }, body };
-      const response = await this.#transport.send(sent, this.signal);
+      const sent = isOwn ? await this.#authorization.header(purpose, this.signal) : undefined;
+      const own = sent === undefined ? {} : { authorization: sent.header };
+      const request = { method, url: target, headers: { 'user-agent': 'imagelog', ...headers, ...own }, body };
+      const response = await this.#transport.send(request, this.signal);
       const { location } = response.headers;
       const isFollowed = REDIRECTS.has(response.status) && (isRead(method) || response.status >= 307);
-      if (!isFollowed || location === undefined) return response;
+      if (!isFollowed || location === undefined) return { response, sent };
       discardBody(response);
       if (redirects >= MAX_REGISTRY_REDIRECTS) {
         throw this.#invalid(`cannot get ${what}: ${this.host} redirects more than ${MAX_REGISTRY_REDIRECTS} times`);

@@ -166,7 +166,10 @@ export interface PullCount {
 
 /** The store as a registry has it: manifests, indexes and blobs by repository. */
 export interface RegistryStore extends RegistryReads {
-  /** Returns the repositories as they were. @throws {StoreError} as `at` of the store */
+  /**
+   * Returns the repositories as they were.
+   * @throws {StoreError} as `at` of the store; SERVER_BUSY if MAX_WAITING_PAST_BUILDS moments wait to be built
+   */
   at(when: When, options?: PastOptions): Promise<RegistryReads & { readonly seq: number }>;
   readonly uploads: UploadArea;
   /** Counts one pull of a reference, by its canonical name. */

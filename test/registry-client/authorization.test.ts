@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import test, { type ExecutionContext } from 'ava';
+import { StoreError } from '../../src/errors.js';
 import { digestOf } from '../../src/model/digest.js';
 import { parseChallenges } from '../../src/registry-client/challenge.js';
 import type { Credentials, FindCredentials } from '../../src/registry-client/credentials.js';
@@ -148,6 +149,67 @@ test('a mount asks for the right to pull from the other repository', async (t) =
   };
   t.is(await clientOf(t, registry).putBlob(blob, open, { mountFrom: ['base/os'] }), 'mounted');
   t.true(tokens.seen.some(({ url }) => url.includes('scope=repository%3Abase%2Fos%3Apull')));
+});
+
+/** Credentials that are replaced, and how often they were looked for. */
+function replaceable(): { readonly find: FindCredentials; password: string; looked: number } {
+  const state = { password: 'old', looked: 0 };
+  const find: FindCredentials = async () => {
+    state.looked += 1;
+    return { credentials: { ...ann, password: state.password }, places: [] };
+  };
+  return Object.assign(state, { find });
+}
+
+const basicOf = (password: string): string => `Basic ${Buffer.from(`ann:${password}`).toString('base64')}`;
+
+test('a refused password is looked for again, and kept while it is taken', async (t) => {
+  const registry = await fakeRegistry(t);
+  await addImage(registry, 'shop/app:1', ['one']);
+  let wanted = 'old';
+  guard(registry, 'Basic realm="registry"', () => basicOf(wanted));
+  const given = replaceable();
+  const client = clientOf(t, registry, { credentials: given.find });
+  await client.manifest('1');
+  await client.manifest('1');
+  t.is(given.looked, 1);
+  [wanted, given.password] = ['new', 'new'];
+  await client.manifest('1');
+  await client.manifest('1');
+  t.is(given.looked, 2);
+});
+
+test('a password that the token server refuses is looked for again, once', async (t) => {
+  const [registry, tokens] = [await fakeRegistry(t), await fakeRegistry(t)];
+  await addImage(registry, 'shop/app:1', ['one']);
+  let wanted = 'old';
+  const allows = ({ headers }: IncomingMessage): boolean => headers.authorization === basicOf(wanted);
+  const server = givesTokens(tokens, { allows, seconds: 20 });
+  guard(registry, `Bearer realm="http://${tokens.host}/token"`, () => `Bearer t${server.tokens}`);
+  const given = replaceable();
+  let now = 0;
+  const client = clientOf(t, registry, { credentials: given.find, now: () => now });
+  await client.manifest('1');
+  [wanted, given.password, now] = ['new', 'new', 20_000];
+  await client.manifest('1');
+  t.is(given.looked, 2);
+  [wanted, now] = ['other', 40_000];
+  await rejection(t, 'REGISTRY_DENIED', client.manifest('1'));
+  t.is(given.looked, 3);
+});
+
+test('a failed search for credentials is not remembered', async (t) => {
+  const registry = await fakeRegistry(t);
+  await addImage(registry, 'shop/app:1', ['one']);
+  guard(registry, 'Basic realm="registry"', () => ANN);
+  let looked = 0;
+  const credentials: FindCredentials = async (...of) => {
+    if (++looked === 1) throw new StoreError('IO_FAILED', 'no helper');
+    return found(ann)(...of);
+  };
+  const client = clientOf(t, registry, { credentials });
+  await rejection(t, 'IO_FAILED', client.manifest('1'));
+  await t.notThrowsAsync(client.manifest('1'));
 });
 
 test('no credentials leave with a redirect to another host', async (t) => {

@@ -1,10 +1,9 @@
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isStoreError, StoreError } from '../../errors.js';
-import { MAX_MIRROR_CLIENTS, MIRROR_LOOK_MS, MIRROR_WAIT_MS } from '../../limits.js';
+import { MIRROR_LOOK_MS, MIRROR_WAIT_MS } from '../../limits.js';
 import { type Descriptor, type Digest, isDigest } from '../../model/digest.js';
-import { RecentMap } from '../../model/recent-map.js';
-import { canonicalReference, familiarReference } from '../../model/reference.js';
+import { familiarReference } from '../../model/reference.js';
 import { inParallel } from '../../registry-client/parallel.js';
 import type { FindCredentials } from '../../registry-client/credentials.js';
 import { RegistryClient, type RegistryManifest } from '../../registry-client/registry-client.js';
@@ -14,7 +13,8 @@ import { linksOf } from '../../store/registry/links.js';
 import type { WriteOptions } from '../../store/store.js';
 import { HttpFailure } from '../failure.js';
 import { type CompiledRule, compileRule, type MirrorRule } from './rules.js';
-import { Sightings } from './sightings.js';
+import { type Sighted, Sightings } from './sightings.js';
+import { type ClientUse, UpstreamClients } from './upstream-clients.js';
 
 /** What the answer to a reader says beside the manifest. */
 export interface Sighting {
@@ -48,7 +48,7 @@ interface Arriving {
 export class Mirror {
   readonly #parts: MirrorParts;
   readonly #rules: readonly CompiledRule[];
-  readonly #clients = new RecentMap<string, RegistryClient>(MAX_MIRROR_CLIENTS, ({ session }) => session.close());
+  readonly #clients = new UpstreamClients();
   readonly #sightings: Sightings;
   readonly #looking = new Map<string, Promise<Sighting>>();
   readonly #arriving = new Map<string, Arriving>();
@@ -61,9 +61,10 @@ export class Mirror {
     for (const rule of this.#rules) if (rule.watch.length > 0) void this.#watch(rule);
   }
 
-  /** Whether a repository, by its canonical name, comes from elsewhere. */
-  covers(repository: string): boolean {
-    return this.#ruleOf(repository) !== undefined;
+  /** Returns where a repository, by its canonical name, comes from; undefined if it is this server's own. */
+  upstreamOf(repository: string): string | undefined {
+    const upstream = this.#ruleOf(repository)?.upstreamOf(repository);
+    return upstream && `${upstream.host}/${upstream.path}`;
   }
 
   /**
@@ -85,9 +86,8 @@ export class Mirror {
       if (!key.startsWith(`${repository}@`)) continue;
       const link = linksOf(document.bytes, undefined).blobs.find(({ name }) => name === digest);
       if (link === undefined) continue;
-      const client = this.#clientOf(rule, repository);
-      const read = (range?: ByteRange): Readable =>
-        Readable.from(rangeOf(client, digest, range), { objectMode: false });
+      const use = (): ClientUse => this.#use(rule, repository);
+      const read = (range?: ByteRange): Readable => Readable.from(rangeOf(use, digest, range), { objectMode: false });
       return { digest, size: link.target.size, read };
     }
     return undefined;
@@ -109,63 +109,82 @@ export class Mirror {
     if (isDigest(reference)) {
       return known === undefined ? this.#copy(place, reference, undefined) : {};
     }
-    if (known !== undefined && this.#sightings.ageMs(repository, reference) < rule.freshMs) return {};
+    const fresh = this.#sightings.fresh(repository, reference, rule.freshMs);
+    if (known !== undefined && fresh !== undefined) return { warning: fresh.warning };
     let found: Descriptor | undefined;
     try {
-      const looking = this.#clientOf(rule, repository).head(reference);
+      const looking = this.#with(place, (client) => client.head(reference));
       found = known === undefined ? await looking : await inTime(looking);
     } catch (error) {
       return answerWithout(known, `${familiarReference(repository)} cannot be reached upstream`, error);
     }
-    if (found === undefined) return known === undefined ? {} : { warning: `${reference} is no longer upstream` };
+    if (found === undefined) return known === undefined ? {} : this.#gone(place, reference);
     if (found.digest === known?.descriptor.digest) {
-      this.#sightings.note(repository, reference);
+      this.#sightings.note(repository, reference, { upstream: found.digest });
       return {};
     }
     if (known !== undefined && !rule.mayMove(reference)) {
-      const moved = `${familiarReference(`${repository}:${reference}`)} moved upstream from ${known.descriptor.digest} to ${found.digest}`;
-      if (rule.movedTags !== 'follow') this.#parts.onNotice(moved);
-      if (rule.movedTags === 'refuse') return this.#refuse(place, { tag: reference, found: found.digest, moved });
-      const origin = { ...place.origin, reason: place.origin.reason ?? moved };
-      const sighting = await this.#copy({ ...place, origin }, found.digest, reference);
-      return rule.movedTags === 'flag' ? { ...sighting, warning: moved } : sighting;
+      return this.#differs(place, { tag: reference, known: known.descriptor.digest, found: found.digest });
     }
     return this.#copy(place, found.digest, reference);
   }
 
-  /** Keeps the tag, and the other manifest by its digest: the log has who saw it and when. */
-  async #refuse(
-    place: Place,
-    { tag, found, moved }: { readonly tag: string; readonly found: Digest; readonly moved: string },
-  ): Promise<Sighting> {
-    this.#sightings.note(place.repository, tag);
-    if (this.#parts.registry.manifest(place.repository, found) === undefined) {
-      const origin = { ...place.origin, reason: `refused: ${moved}` };
-      // Its reader gets what was there before: the copy is for who looks into it.
-      const copying = this.#shared(`${place.repository} ${found}`, () =>
-        this.#copy({ ...place, origin }, found, undefined),
-      );
-      copying.catch((error: unknown) => this.#parts.onNotice(textOf(error)));
+  #gone({ repository }: Place, tag: string): Sighting {
+    const warning = `${tag} is no longer upstream`;
+    this.#sightings.note(repository, tag, { upstream: this.#sightings.last(repository, tag)?.upstream, warning });
+    return { warning };
+  }
+
+  /** The tag is here, and something else upstream: the rule decides. */
+  async #differs(place: Place, { tag, known, found }: Difference): Promise<Sighting> {
+    const { rule, repository } = place;
+    const last = this.#sightings.last(repository, tag);
+    const isTold = last?.upstream === found && last.difference !== undefined;
+    const difference = isTold ? last.difference : differenceOf(`${repository}:${tag}`, { known, found, last });
+    if (rule.movedTags === 'refuse') {
+      const warning = `${difference}; refused, the tag stays`;
+      this.#sightings.note(repository, tag, { upstream: found, difference, warning });
+      if (!isTold) this.#parts.onNotice(warning);
+      this.#keepRefused(place, found, difference);
+      return { warning };
     }
-    return { warning: `${moved}; the tag stays` };
+    // Until it is here it is looked up again, and not told again.
+    this.#sightings.note(repository, tag, { upstream: found, difference }, { stale: true });
+    const isFlagged = rule.movedTags === 'flag';
+    if (isFlagged && !isTold) this.#parts.onNotice(difference);
+    const warning = isFlagged ? difference : undefined;
+    const origin = { ...place.origin, reason: place.origin.reason ?? difference };
+    return { ...(await this.#copy({ ...place, origin, warning }, found, tag)), ...(isFlagged ? { warning } : {}) };
+  }
+
+  /** Keeps what a tag should not become by its digest: the log has who saw it and when. */
+  #keepRefused(place: Place, found: Digest, difference: string): void {
+    if (this.#parts.registry.manifest(place.repository, found) !== undefined) return;
+    const origin = { ...place.origin, reason: `refused: ${difference}` };
+    // Its reader gets what was there before: the copy is for who looks into it.
+    const copying = this.#shared(`${place.repository} ${found}`, () =>
+      this.#copy({ ...place, origin }, found, undefined),
+    );
+    copying.catch((error: unknown) => this.#parts.onNotice(textOf(error)));
   }
 
   async #copy(place: Place, digest: Digest, tag: string | undefined): Promise<Sighting> {
-    const { repository, rule } = place;
+    const { repository } = place;
     // A second tag of the same manifest is a separate push.
     const key = `${repository}@${digest} ${tag ?? ''}`;
     let arriving = this.#arriving.get(key);
     if (arriving === undefined) {
       let manifest: RegistryManifest;
       try {
-        manifest = await this.#clientOf(rule, repository).manifest(digest);
+        manifest = await this.#with(place, (client) => client.manifest(digest));
       } catch (error) {
         if (isStoreError(error, 'REGISTRY_NOT_FOUND')) return {};
         const known = this.#parts.registry.manifest(repository, tag ?? digest);
         return answerWithout(known, `${familiarReference(repository)} cannot be reached upstream`, error);
       }
       const document = { ...manifest, name: digest };
-      const done = this.#keep(place, manifest, tag).finally(() => this.#arriving.delete(key));
+      const keeping = this.#with(place, (client) => this.#keep({ ...place, client }, manifest, tag));
+      const done = keeping.finally(() => this.#arriving.delete(key));
       arriving = { document, done };
       this.#arriving.set(key, arriving);
     }
@@ -189,14 +208,13 @@ export class Mirror {
   }
 
   /** Stages what the manifest names, and pushes it: one transaction. */
-  async #keep(place: Place, { descriptor, bytes }: RegistryManifest, tag: string | undefined): Promise<void> {
-    const { repository, rule, origin } = place;
+  async #keep(place: CopyPlace, { descriptor, bytes }: RegistryManifest, tag: string | undefined): Promise<void> {
+    const { repository, origin, warning, client } = place;
     const { registry } = this.#parts;
-    const client = this.#clientOf(rule, repository);
     const blobs = linksOf(bytes, undefined).blobs.map(({ target }) => target);
     const missing = new Map(blobs.map((blob) => [blob.digest, blob]));
     const stage = async (digest: Digest): Promise<void> => {
-      if (registry.blob(repository, digest) === undefined) await this.#stage(place, client, digest);
+      if (registry.blob(repository, digest) === undefined) await this.#stage(place, digest);
     };
     await inParallel(missing.keys(), stage, () => undefined);
     const tags = tag === undefined ? [] : [tag];
@@ -211,10 +229,10 @@ export class Mirror {
       for (const child of lacking) await this.#keep(place, await client.manifest(child), undefined);
       await push();
     }
-    if (tag !== undefined) this.#sightings.note(repository, tag);
+    if (tag !== undefined) this.#sightings.note(repository, tag, { upstream: descriptor.digest, warning });
   }
 
-  async #stage({ rule, repository }: Place, client: RegistryClient, digest: Digest): Promise<void> {
+  async #stage({ rule, repository, client }: CopyPlace, digest: Digest): Promise<void> {
     const { uploads } = this.#parts.registry;
     try {
       if (await this.#isSameUpstream(rule, { repository, client, digest })) {
@@ -256,26 +274,31 @@ export class Mirror {
     return this.#rules.find((rule) => rule.matches(repository));
   }
 
-  #clientOf(rule: CompiledRule, repository: string): RegistryClient {
-    const known = this.#clients.get(repository);
-    if (known !== undefined) return known;
-    const { host, path } = rule.upstreamOf(repository);
-    const { credentials, signal, now } = this.#parts;
-    const { plainHttp, insecure } = rule;
-    const session = new RegistrySession(host, { credentials, signal, now, plainHttp, insecure });
-    const client = new RegistryClient(session, path);
-    this.#clients.set(repository, client);
-    return client;
+  async #with<Answer>({ rule, repository }: Place, work: (client: RegistryClient) => Promise<Answer>): Promise<Answer> {
+    const { client, release } = this.#use(rule, repository);
+    try {
+      return await work(client);
+    } finally {
+      release();
+    }
+  }
+
+  #use(rule: CompiledRule, repository: string): ClientUse {
+    return this.#clients.use(repository, () => {
+      const { host, path } = rule.upstreamOf(repository);
+      const { credentials, signal, now } = this.#parts;
+      const { plainHttp, insecure } = rule;
+      const session = new RegistrySession(host, { credentials, signal, now, plainHttp, insecure });
+      return new RegistryClient(session, path);
+    });
   }
 
   /** Looks up the references of a rule, one after the other, until the server closes. */
   async #watch(rule: CompiledRule): Promise<void> {
     const { signal, onNotice } = this.#parts;
     while (!signal.aborted) {
-      for (const name of rule.watch) {
-        const reference = canonicalReference(name);
-        const at = reference.lastIndexOf(':');
-        await this.look(reference.slice(0, at), reference.slice(at + 1), {}).catch((error: unknown) =>
+      for (const { name, repository, tag } of rule.watch) {
+        await this.look(repository, tag, {}).catch((error: unknown) =>
           onNotice(`cannot look up ${name}: ${textOf(error)}`),
         );
       }
@@ -289,6 +312,31 @@ interface Place {
   readonly rule: CompiledRule;
   readonly repository: string;
   readonly origin: WriteOptions;
+  /** What readers of the tag are told once it is here. */
+  readonly warning?: string | undefined;
+}
+
+/** Where a copy is read from. */
+interface CopyPlace extends Place {
+  readonly client: RegistryClient;
+}
+
+/** A tag that is one thing here, and another upstream. */
+interface Difference {
+  readonly tag: string;
+  readonly known: Digest;
+  readonly found: Digest;
+}
+
+/** What is here may have come from elsewhere: only what was seen upstream before has moved there. */
+function differenceOf(
+  reference: string,
+  { known, found, last }: Omit<Difference, 'tag'> & { readonly last: Sighted | undefined },
+): string {
+  const name = familiarReference(reference);
+  const before = last?.upstream;
+  if (before !== undefined && before !== found) return `${name} moved upstream from ${before} to ${found}`;
+  return `${name} differs here: upstream has ${found}, and this server ${known}`;
 }
 
 /** The manifests and indexes that an index names among what its repository lacks. */
@@ -319,15 +367,20 @@ function answerWithout(known: RegistryDocument | undefined, what: string, error:
 }
 
 async function* rangeOf(
-  client: RegistryClient,
+  use: () => ClientUse,
   digest: Digest,
   range: ByteRange | undefined,
 ): AsyncGenerator<Uint8Array> {
-  let left = range === undefined ? Infinity : range.last - range.first + 1;
-  for await (const chunk of client.blob(digest, { offset: range?.first ?? 0 })) {
-    yield chunk.subarray(0, left);
-    left -= chunk.length;
-    if (left <= 0) return;
+  const { client, release } = use();
+  try {
+    let left = range === undefined ? Infinity : range.last - range.first + 1;
+    for await (const chunk of client.blob(digest, { offset: range?.first ?? 0 })) {
+      yield chunk.subarray(0, left);
+      left -= chunk.length;
+      if (left <= 0) return;
+    }
+  } finally {
+    release();
   }
 }
 

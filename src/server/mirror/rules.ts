@@ -1,5 +1,6 @@
+import { StoreError } from '../../errors.js';
 import type { OptionNames } from '../../model/option-names.js';
-import { familiarReference, parseReference } from '../../model/reference.js';
+import { familiarReference, formatReference, parseReference, type Reference } from '../../model/reference.js';
 import { globMatcher, repositoryMatcher } from '../../model/reference-pattern.js';
 import { mustBeOptions, mustBeString } from '../../store/argument-types.js';
 
@@ -19,11 +20,11 @@ export interface MirrorRule {
   readonly movedTags?: MovedTags | undefined;
   /** Patterns of tags that may move regardless of `movedTags`: `latest`, `nightly-*`. */
   readonly mayMove?: readonly string[] | undefined;
-  /** Seconds for which a tag is not looked up again; default 60. */
+  /** Seconds for which a tag is not looked up again, at most a day; default 60. */
   readonly freshSeconds?: number | undefined;
-  /** References that are looked up by themselves, every `watchSeconds`. */
+  /** Tags of these repositories that are looked up by themselves, every `watchSeconds`. */
   readonly watch?: readonly string[] | undefined;
-  /** Default 300. */
+  /** From 0.01 to a day; default 300. */
   readonly watchSeconds?: number | undefined;
   /** Whether the upstream has no TLS; default only for a loopback address. */
   readonly plainHttp?: boolean | undefined;
@@ -45,12 +46,23 @@ const ruleNames: OptionNames<MirrorRule> = {
 
 const FRESH_SECONDS = 60;
 const WATCH_SECONDS = 300;
+const MIN_WATCH_SECONDS = 0.01;
+const DAY_SECONDS = 86_400;
+
+/** A tag that is looked up by itself. */
+interface WatchedTag {
+  /** As the rule has it. */
+  readonly name: string;
+  /** Canonical. */
+  readonly repository: string;
+  readonly tag: string;
+}
 
 /** A rule, ready to be asked. */
 export interface CompiledRule {
   readonly movedTags: MovedTags;
   readonly freshMs: number;
-  readonly watch: readonly string[];
+  readonly watch: readonly WatchedTag[];
   readonly watchMs: number;
   readonly plainHttp: boolean | undefined;
   readonly insecure: boolean | undefined;
@@ -73,17 +85,19 @@ export function compileRule(rule: MirrorRule): CompiledRule {
   if (!['follow', 'flag', 'refuse'].includes(movedTags)) {
     throw new TypeError(`movedTags must be follow, flag or refuse: ${movedTags}`);
   }
-  const matches = repositoryMatcher(rule.repositories);
+  const matchesName = repositoryMatcher(rule.repositories);
+  const matches = (repository: string): boolean =>
+    matchesName(repository) || matchesName(familiarReference(repository));
   const movable = mayMove.map(globMatcher);
   const [host, ...prefix] = upstream === undefined ? [undefined] : upstream.split('/');
   return {
     movedTags,
-    watch,
-    freshMs: secondsOf('freshSeconds', rule.freshSeconds ?? FRESH_SECONDS),
-    watchMs: secondsOf('watchSeconds', rule.watchSeconds ?? WATCH_SECONDS),
+    watch: watch.map((name) => watchedTag(name, matches)),
+    freshMs: millisecondsOf('freshSeconds', rule.freshSeconds ?? FRESH_SECONDS, 0),
+    watchMs: millisecondsOf('watchSeconds', rule.watchSeconds ?? WATCH_SECONDS, MIN_WATCH_SECONDS),
     plainHttp: rule.plainHttp,
     insecure: rule.insecure,
-    matches: (repository) => matches(repository) || matches(familiarReference(repository)),
+    matches,
     mayMove: (tag) => movable.some((each) => each(tag)),
     upstreamOf: (repository) => {
       const { domain, path } = parseReference(repository);
@@ -92,7 +106,25 @@ export function compileRule(rule: MirrorRule): CompiledRule {
   };
 }
 
-function secondsOf(name: string, seconds: number): number {
-  if (Number.isFinite(seconds) && seconds >= 0) return seconds * 1_000;
-  throw new TypeError(`${name} must be a number of seconds: ${seconds}`);
+function millisecondsOf(name: string, seconds: number, min: number): number {
+  if (typeof seconds === 'number' && seconds >= min && seconds <= DAY_SECONDS) return seconds * 1_000;
+  throw new TypeError(`${name} must be a number of seconds from ${min} to ${DAY_SECONDS}: ${seconds}`);
+}
+
+function watchedTag(name: string, matches: (repository: string) => boolean): WatchedTag {
+  mustBeString('watch', name);
+  const { domain, path, tag = 'latest', digest } = watchedReference(name);
+  if (digest !== undefined) throw new TypeError(`watch must name tags, and a digest never moves: ${name}`);
+  const repository = formatReference({ domain, path });
+  if (!matches(repository)) throw new TypeError(`watch must name tags of the repositories of its rule: ${name}`);
+  return { name, repository, tag };
+}
+
+function watchedReference(name: string): Reference {
+  try {
+    return parseReference(name);
+  } catch (error) {
+    if (error instanceof StoreError) throw new TypeError(`watch must name tags: ${error.message}`);
+    throw error;
+  }
 }

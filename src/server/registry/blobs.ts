@@ -1,4 +1,5 @@
 import { isDigest } from '../../model/digest.js';
+import type { RegistryBlob } from '../../store/registry-store.js';
 import { lent, streamed } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 import { digestIn } from './paths.js';
@@ -9,8 +10,9 @@ import type { RegistryExchange } from './registry-exchange.js';
 export async function getBlob({ c, service, path, reads, isPast }: RegistryExchange): Promise<Response> {
   const { name, repository, rest } = path;
   const digest = digestIn(rest);
-  const arriving = !isPast && isDigest(digest) ? service.mirror?.blob(repository, digest) : undefined;
-  const blob = reads.blob(repository, digest) ?? arriving;
+  const arriving = (): RegistryBlob | undefined =>
+    !isPast && isDigest(digest) ? service.mirror?.blob(repository, digest) : undefined;
+  const blob = reads.blob(repository, digest) ?? arriving();
   if (blob === undefined) throw unknownBlob(name, digest);
   const isHead = c.req.method === 'HEAD';
   const range = isHead ? undefined : rangeOf(c.req.header('range'), blob.size);

@@ -18,6 +18,7 @@ const answers: Partial<Readonly<Record<ErrorCode, readonly [status: number, code
   UPLOAD_NOT_FOUND: [404, 'BLOB_UPLOAD_UNKNOWN'],
   UPLOAD_OUT_OF_ORDER: [416, 'BLOB_UPLOAD_INVALID'],
   UPLOAD_LIMIT_EXCEEDED: [429, 'TOOMANYREQUESTS'],
+  SERVER_BUSY: [503, 'TOOMANYREQUESTS'],
   LAYERS_UNAVAILABLE: [405, 'UNSUPPORTED'],
   STORE_READ_ONLY: [405, 'UNSUPPORTED'],
 };
@@ -28,14 +29,15 @@ function answerOf({ code, data }: StoreError): readonly [status: number, code: H
   return answers[code];
 }
 
-/** Seconds after which a client that was refused for a limit may try again. */
-const RETRY_AFTER_SECONDS = 60;
+/** Seconds after which a client that was refused for a limit may try again, by status. */
+const retryAfterSeconds: Readonly<Record<number, number>> = { 429: 60, 503: 5 };
 
 /** Returns an error of the store as the registry answers it; others as they are. */
 export function asRegistryFailure(error: unknown): unknown {
   const [status, code] = (error instanceof StoreError ? answerOf(error) : undefined) ?? [];
   if (!(error instanceof StoreError) || status === undefined || code === undefined) return error;
   const detail = Object.keys(error.data).length === 0 ? undefined : error.data;
-  const headers: Record<string, string> = status === 429 ? { 'retry-after': String(RETRY_AFTER_SECONDS) } : {};
+  const seconds = retryAfterSeconds[status];
+  const headers: Record<string, string> = seconds === undefined ? {} : { 'retry-after': String(seconds) };
   return new HttpFailure(status, code, error.message, { detail, headers });
 }

@@ -1,7 +1,7 @@
 import { OCI_INDEX } from '../../archive/documents.js';
 import { familiarReference } from '../../model/reference.js';
 import { HttpFailure } from '../failure.js';
-import { digestIn } from './paths.js';
+import { digestIn, isRepositoryName } from './paths.js';
 import type { RegistryExchange } from './registry-exchange.js';
 
 /** Answers the tags of a repository, or a page of them. */
@@ -13,13 +13,17 @@ export function getTags({ c, path: { name, repository, root }, reads }: Registry
   return Response.json({ name, tags: page }, { headers });
 }
 
-/** Answers the repositories, or a page of them (not in the spec; Docker's registry has it). */
+/**
+ * Answers the repositories that a client can name, or a page of them (not in the spec; Docker's
+ * registry has it).
+ */
 export function getCatalog({ c, reads }: RegistryExchange): Response {
   const { grant } = c.get('caller');
   const names = reads
     .repositories()
     .filter((repository) => grant.may('read', repository))
     .map(familiarReference)
+    .filter(isRepositoryName)
     .sort();
   const { page, headers } = pageOf(names, c.req.query('n'), c.req.query('last'), '/v2/_catalog');
   return Response.json({ repositories: page }, { headers });

@@ -60,7 +60,7 @@ export function parsePath(pathname: string): RegistryPath | undefined {
  * @throws {HttpFailure} NAME_INVALID
  */
 export function repositoryOf(name: string): string {
-  if (name.length > MAX_REFERENCE_NAME_LENGTH || !NAME.test(name)) throw invalidName(name);
+  if (!isRepositoryName(name)) throw invalidName(name);
   try {
     const { domain, path } = parseReference(name);
     return formatReference({ domain, path });
@@ -68,6 +68,11 @@ export function repositoryOf(name: string): string {
     if (error instanceof StoreError) throw invalidName(name);
     throw error;
   }
+}
+
+/** Whether a path can name it (OCI distribution spec, "Pulling manifests"): no port, no upper case. */
+export function isRepositoryName(name: string): boolean {
+  return name.length <= MAX_REFERENCE_NAME_LENGTH && NAME.test(name);
 }
 
 function invalidName(name: string): HttpFailure {

@@ -79,7 +79,17 @@ async function answer(c: Context<ServerEnv>, service: Service): Promise<Response
   if (isPast && action !== 'read') {
     throw new HttpFailure(405, 'UNSUPPORTED', 'the past cannot be changed', { headers: { allow: 'GET' } });
   }
+  if (action !== 'read') refuseMirrored(path, service);
   return handle({ c, service, path, reads: await readsOf(path, service), isPast });
+}
+
+/** What is written beside the upstream would look as if it came from there. */
+function refuseMirrored({ name, repository }: RegistryPath, { mirror }: Service): void {
+  const upstream = mirror?.upstreamOf(repository);
+  if (upstream === undefined) return;
+  throw new HttpFailure(405, 'UNSUPPORTED', `${name} comes from ${upstream}: this server only mirrors it`, {
+    headers: { allow: 'GET' },
+  });
 }
 
 /** The repositories of the moment that a path names, in a server of the present or of another moment. */

@@ -1,5 +1,5 @@
 import { isStoreError } from '../../errors.js';
-import type { AppendOptions, Upload } from '../../store/registry-store.js';
+import type { AppendOptions, ByteRange, Upload } from '../../store/registry-store.js';
 import { bodyOf } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 import { digestIn, repositoryOf } from './paths.js';
@@ -66,12 +66,29 @@ async function append({ c, path }: RegistryExchange, upload: Upload, options?: A
   if (range !== undefined && length !== undefined && Number(length) !== range.last - range.first + 1) {
     throw new HttpFailure(400, 'SIZE_INVALID', `the chunk has ${length} bytes, and its range another number`);
   }
+  // A body of chunks (RFC 9112, 7.1) does not say its length before.
+  const isMeasured = range === undefined || length !== undefined;
+  const body = isMeasured ? bodyOf(c) : measured(bodyOf(c), range);
   try {
-    await upload.append(bodyOf(c), range?.first, options);
+    await upload.append(body, range?.first, options);
   } catch (error) {
     if (!isStoreError(error, 'UPLOAD_OUT_OF_ORDER')) throw error;
     throw new HttpFailure(416, 'BLOB_UPLOAD_INVALID', error.message, { headers: progressOf(path.root, upload) });
   }
+}
+
+/** Yields a body as long as its range. @throws {HttpFailure} SIZE_INVALID for a shorter or longer one */
+async function* measured(body: AsyncIterable<Uint8Array>, { first, last }: ByteRange): AsyncGenerator<Uint8Array> {
+  const size = last - first + 1;
+  let found = 0;
+  for await (const chunk of body) {
+    found += chunk.length;
+    if (found > size) break;
+    yield chunk;
+  }
+  if (found === size) return;
+  const shown = found > size ? 'more' : String(found);
+  throw new HttpFailure(400, 'SIZE_INVALID', `the chunk has ${shown} bytes, and its range ${size}`);
 }
 
 /** Whether the blob is in the repository now: it was in the one named, or in any if none is named. */

@@ -82,17 +82,27 @@ async function loadOnce(pushed: PushedManifest, files: PushedFiles, { origin, pl
       const { notices, seq, references } = await loadContents(contents, options, place.context);
       const isKept = pushed.references.every((name) => references.some(({ reference }) => reference === name));
       if (!isKept) throw notKept(pushed, notices);
-      const { repository, name, subject, blobs, descriptor } = pushed;
-      await place.uploads.settle(
-        repository,
-        blobs.map(({ digest }) => digest),
-      );
-      return { digest: descriptor.digest, name, subject, notices, seq };
+      const { name, subject, descriptor } = pushed;
+      const unsettled = await settle(pushed, place);
+      return { digest: descriptor.digest, name, subject, notices: [...notices, ...unsettled], seq };
     } finally {
       await contents.discard();
     }
   } finally {
     unpin();
+  }
+}
+
+/** The push is committed: that its staged blobs stay until they expire is only a notice. */
+async function settle({ repository, blobs }: PushedManifest, { uploads }: PushPlace): Promise<readonly string[]> {
+  try {
+    await uploads.settle(
+      repository,
+      blobs.map(({ digest }) => digest),
+    );
+    return [];
+  } catch (error) {
+    return [`pushed, but its uploaded blobs stay until they expire: ${thrownText(error)}`];
   }
 }
 

@@ -24,6 +24,7 @@ import type {
 } from '../registry-store.js';
 import { pastViewsAt } from '../snapshots/views-at.js';
 import type { WriteOptions } from '../store.js';
+import { BuildSlots } from './build-slots.js';
 import { LayersByBlob } from './layers-by-blob.js';
 import { PullCounts } from './pull-counts.js';
 import { Repositories } from './repositories.js';
@@ -224,6 +225,8 @@ export class LocalRegistry implements RegistryStore {
   /** By seq, the least recently used first. */
   readonly #past = new RecentMap<number, Promise<RegistryReader>>(MAX_KEPT_PAST_REGISTRIES);
 
+  readonly #builds = new BuildSlots();
+
   constructor(context: StoreContext, uploads: UploadArea) {
     this.#context = context;
     this.uploads = uploads;
@@ -340,8 +343,9 @@ export class LocalRegistry implements RegistryStore {
   }
 
   async #readerAt(seq: number): Promise<RegistryReader> {
-    const known =
-      this.#past.get(seq) ?? pastViewsAt(this.#context, seq).then((views) => new RegistryReader(this.#context, views));
+    const build = async (): Promise<RegistryReader> =>
+      new RegistryReader(this.#context, await pastViewsAt(this.#context, seq));
+    const known = this.#past.get(seq) ?? this.#builds.run(build);
     this.#past.set(seq, known);
     known.catch(() => this.#past.delete(seq));
     return known;

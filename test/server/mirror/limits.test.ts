@@ -2,6 +2,9 @@ import { mock } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
 import { MAX_MIRROR_CLIENTS, MAX_SIGHTED_TAGS, MIRROR_LOOK_MS, MIRROR_WAIT_MS } from '../../../src/limits.js';
+import { RegistryClient } from '../../../src/registry-client/registry-client.js';
+import { RegistrySession } from '../../../src/registry-client/registry-session.js';
+import { type ClientUse, UpstreamClients } from '../../../src/server/mirror/upstream-clients.js';
 import { Sightings } from '../../../src/server/mirror/sightings.js';
 import { fakeRegistry } from '../../support/fake-registry.js';
 import { addImage } from '../../support/registry-images.js';
@@ -76,16 +79,37 @@ test.serial('a mirror keeps the connections of MAX_MIRROR_CLIENTS repositories',
   t.is(await upstream.connections(), MAX_MIRROR_CLIENTS);
 });
 
+test('the client that was used longest ago goes first, and not before its copies end', (t) => {
+  const clients = new UpstreamClients();
+  const use = (name: string): ClientUse =>
+    clients.use(name, () => new RegistryClient(new RegistrySession('127.0.0.1:1'), name));
+  const isClosed = ({ client }: ClientUse): boolean => client.session.signal.aborted;
+  const [busy, copying, idle] = [use('busy'), use('copying'), use('idle')];
+  for (const { release } of [busy, idle]) release();
+  for (let each = 3; each < MAX_MIRROR_CLIENTS; each++) use(`app${each}`).release();
+  t.is(use('busy').client, busy.client, 'it is used again');
+  use('one-more').release();
+  use('and-one').release();
+  t.deepEqual([busy, copying, idle].map(isClosed), [false, false, true]);
+  t.not(use('copying').client, copying.client);
+  copying.release();
+  t.true(isClosed(copying));
+  t.false(isClosed(busy));
+});
+
 test('of more than MAX_SIGHTED_TAGS the tag that was seen longest ago is looked up again', (t) => {
   let time = 0;
   const sightings = new Sightings(() => time);
-  for (let each = 0; each < MAX_SIGHTED_TAGS; each++) sightings.note('up/app', `t${each}`);
+  const seen = { upstream: undefined };
+  for (let each = 0; each < MAX_SIGHTED_TAGS; each++) sightings.note('up/app', `t${each}`, seen);
   time = 5;
-  t.is(sightings.ageMs('up/app', 't0'), 5);
-  t.is(sightings.ageMs('up/app', 'other'), Infinity);
-  sightings.note('up/app', 't0');
-  sightings.note('up/app', 'one-more');
-  t.is(sightings.ageMs('up/app', 't0'), 0);
-  t.is(sightings.ageMs('up/app', 't1'), Infinity);
-  t.is(sightings.ageMs('up/app', 't2'), 5);
+  t.truthy(sightings.fresh('up/app', 't0', 6));
+  t.is(sightings.fresh('up/app', 't0', 5), undefined);
+  t.is(sightings.last('up/app', 'other'), undefined);
+  sightings.note('up/app', 't0', seen);
+  sightings.note('up/app', 'one-more', seen, { stale: true });
+  t.truthy(sightings.fresh('up/app', 't0', 1));
+  t.is(sightings.last('up/app', 't1'), undefined);
+  t.truthy(sightings.last('up/app', 't2'));
+  t.is(sightings.fresh('up/app', 'one-more', 86_400_000), undefined);
 });

@@ -1,8 +1,11 @@
+import { mock } from 'node:test';
 import test, { type ExecutionContext } from 'ava';
+import { Mirror, type Sighting } from '../../../src/server/mirror/mirror.js';
 import type { MirrorRule } from '../../../src/server/mirror/rules.js';
 import { type FakeRegistry, fail, fakeRegistry } from '../../support/fake-registry.js';
 import { addImage, addIndex, type FakeImage } from '../../support/registry-images.js';
-import { eventsOf } from '../../support/test-store.js';
+import { imageNamed, push as pushed } from '../../support/pushed-images.js';
+import { eventsOf, openTestStore } from '../../support/test-store.js';
 import { serving, type TestServing } from '../service/serving.js';
 
 interface Mirrored extends TestServing {
@@ -77,7 +80,7 @@ test('a refused tag stays, its other image is kept by digest, and the log has th
   await addImage(mirror.upstream, 'up/app:latest', ['malware']);
   const answer = await mirror.get('up/app/manifests/1');
   t.is(answer.headers.get('docker-content-digest'), first.manifest.digest);
-  t.regex(answer.headers.get('warning') ?? '', /moved upstream .* the tag stays/);
+  t.regex(answer.headers.get('warning') ?? '', /moved upstream .*; refused, the tag stays/);
   t.regex(mirror.told.join(), /up\/app:1 moved upstream/);
   t.is(await pull(mirror, 'up/app', second.manifest.digest), second.manifest.digest);
   t.is(await pull(mirror, 'up/app', 'latest'), second.manifest.digest);
@@ -94,6 +97,91 @@ test('a flagged tag moves and is told of', async (t) => {
   t.is(answer.headers.get('docker-content-digest'), second.manifest.digest);
   t.regex(answer.headers.get('warning') ?? '', /moved upstream/);
   t.is(mirror.told.length, 1);
+});
+
+test('every reader is warned while a sighting is fresh, and the operator is told once', async (t) => {
+  const rule = { repositories: 'up/**', movedTags: 'refuse' } as const;
+  const upstream = await fakeRegistry(t);
+  const [told, registry] = [[] as string[], (await openTestStore(t)).registry];
+  let time = 0;
+  const onNotice = (notice: string): unknown => told.push(notice);
+  const { signal } = new AbortController();
+  const parts = { registry, now: () => time, onNotice, signal };
+  const mirror = new Mirror([{ ...rule, upstream: upstream.host }], parts);
+  const look = (): Promise<Sighting> => mirror.look('docker.io/up/app', '1', {});
+  const first = await addImage(upstream, 'up/app:1', ['one']);
+  t.deepEqual(await look(), {});
+  const second = await addImage(upstream, 'up/app:1', ['two']);
+  t.is((await look()).warning, undefined, 'it is fresh');
+  time += 60_000;
+  const moved = `up/app:1 moved upstream from ${first.manifest.digest} to ${second.manifest.digest}`;
+  const warning = `${moved}; refused, the tag stays`;
+  const asked = upstream.requests('HEAD').length;
+  t.deepEqual([await look(), await look()], [{ warning }, { warning }]);
+  t.is(upstream.requests('HEAD').length, asked + 1);
+  time += 60_000;
+  t.deepEqual(await look(), { warning });
+  t.deepEqual(told, [warning]);
+  // Going back to what is here already is told of too.
+  await addImage(upstream, 'up/app:1', ['one']);
+  time += 60_000;
+  t.is((await look()).warning, undefined);
+  await addImage(upstream, 'up/app:1', ['two']);
+  time += 60_000;
+  t.deepEqual(await look(), { warning });
+  t.is(told.length, 2);
+  upstream.manifests.delete('up/app/1');
+  time += 60_000;
+  const gone = { warning: '1 is no longer upstream' };
+  t.deepEqual([await look(), await look()], [gone, gone]);
+});
+
+test('a tag that was set here differs from upstream, and did not move there', async (t) => {
+  const mirror = await mirrored(t, { movedTags: 'flag' });
+  const first = await addImage(mirror.upstream, 'up/app:1', ['one']);
+  await pull(mirror, 'up/app', '1');
+  const here = await pushed(mirror.store, 'docker.io/up/app', await imageNamed('here'), { tags: ['1'] });
+  const answer = await mirror.get('up/app/manifests/1');
+  const text = `up/app:1 differs here: upstream has ${first.manifest.digest}, and this server ${here.digest}`;
+  t.is(answer.headers.get('docker-content-digest'), first.manifest.digest);
+  t.is(answer.headers.get('warning'), `199 - "${text}"`);
+  t.deepEqual(mirror.told, [text]);
+  const last = (await eventsOf(mirror.store)).at(-1);
+  t.like(last, { via: 'mirror', reason: text });
+});
+
+test.serial('a mirror is asked only for a blob that is not here', async (t) => {
+  const mirror = await mirrored(t);
+  const image = await addImage(mirror.upstream, 'up/app:1', ['one']);
+  await pull(mirror, 'up/app', '1');
+  const asked = mock.method(Mirror.prototype, 'blob');
+  t.teardown(() => asked.mock.restore());
+  t.is((await mirror.get(`up/app/blobs/${image.config.digest}`)).status, 200);
+  t.is(asked.mock.callCount(), 0);
+  t.is((await mirror.get(`up/app/blobs/sha256:${'0'.repeat(64)}`)).status, 404);
+  t.is(asked.mock.callCount(), 1);
+});
+
+test('what is mirrored takes no push and no delete', async (t) => {
+  const mirror = await mirrored(t);
+  await addImage(mirror.upstream, 'up/app:1', ['one']);
+  await pull(mirror, 'up/app', '1');
+  const { length } = await eventsOf(mirror.store);
+  const manifest = await (await mirror.get('up/app/manifests/1')).text();
+  const requests = [
+    ['PUT', 'manifests/1', manifest],
+    ['DELETE', 'manifests/1', undefined],
+    ['POST', 'blobs/uploads/', undefined],
+    ['DELETE', `blobs/sha256:${'0'.repeat(64)}`, undefined],
+  ] as const;
+  for (const [method, path, body] of requests) {
+    const answer = await fetch(`${mirror.url}/v2/up/app/${path}`, { method, ...(body === undefined ? {} : { body }) });
+    t.is(answer.status, 405);
+    const message = `up/app comes from ${mirror.upstream.host}/up/app: this server only mirrors it`;
+    t.deepEqual(await answer.json(), { errors: [{ code: 'UNSUPPORTED', message }] });
+  }
+  t.is((await eventsOf(mirror.store)).length, length);
+  t.is((await fetch(`${mirror.url}/v2/own/app/blobs/uploads/`, { method: 'POST' })).status, 202);
 });
 
 test('an index is copied at once, and its platforms as they are asked for', async (t) => {
@@ -146,7 +234,15 @@ test('a rule that cannot be used is refused', async (t) => {
   await refused({ repositories: 'up/**', movedTags: 'perhaps' }, /movedTags must be follow, flag or refuse/);
   await refused({ repositories: 'a/**/b' }, /two stars stand only as the last part/);
   await refused({ repositories: 'up/*', freshSeconds: -1 }, /freshSeconds must be a number of seconds/);
+  await refused({ repositories: 'up/*', freshSeconds: 86_401 }, /freshSeconds must be .* from 0 to 86400: 86401/);
+  await refused({ repositories: 'up/*', freshSeconds: NaN }, /freshSeconds must be .*: NaN/);
+  await refused({ repositories: 'up/*', watchSeconds: 0 }, /watchSeconds must be .* from 0.01 to 86400: 0/);
+  await refused({ repositories: 'up/*', watchSeconds: '5' }, /watchSeconds must be a number of seconds/);
   await refused({ repositories: 'up/*', upstrem: 'x' }, /upstrem/);
+  await refused({ repositories: 'up/*', watch: ['up/App:1'] }, /watch must name tags: .*must be lower case/);
+  await refused({ repositories: 'up/*', watch: [1] }, /watch/);
+  await refused({ repositories: 'up/*', watch: [`up/app@sha256:${'0'.repeat(64)}`] }, /a digest never moves: up\/app@/);
+  await refused({ repositories: 'up/*', watch: ['other/app:1'] }, /of the repositories of its rule: other\/app:1/);
 });
 
 /** The only repository of a store that is not mirrored has this image. */

@@ -433,3 +433,16 @@ test('an erased image is refused until it is pushed again', async (t) => {
     t.deepEqual(found && new Uint8Array(await buffer(found.read())), blob);
   }
 });
+
+test('a push that is committed succeeds although its staged blobs cannot be removed', async (t) => {
+  const store = await temporaryStore(t);
+  const image = await imageNamed('a', { files: ['one'] });
+  for (const code of ['DISK_FULL', 'IO_FAILED', 'STORE_CLOSED'] as const) {
+    const settle = (): Promise<void> => Promise.reject(new StoreError(code, 'no space'));
+    Object.assign(store.registry.uploads, { settle });
+    const { notices, seq } = await push(store, APP, image, { tags: [code.toLowerCase()] });
+    t.is(seq, store.log.head.seq);
+    t.deepEqual(notices, ['pushed, but its uploaded blobs stay until they expire: no space']);
+    t.truthy(tagOf(store, code.toLowerCase()));
+  }
+});
