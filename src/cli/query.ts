@@ -9,6 +9,7 @@ import type { EventStore } from '../store/event-store.js';
 import type { ImageReads, LayerMetadata, ReferenceEntry } from '../store/store.js';
 import { sameTarget } from '../../projections/references.js';
 import { canonicalReference, parseReference } from '../model/reference.js';
+import { isCutReference, wholeReference } from './cut-reference.js';
 
 /** Layers of a store at one moment; empty if it keeps none. */
 export type LayerTable = ReadonlyMap<ChainId, Pick<LayerFacts, 'size' | 'diffSize'>>;
@@ -86,7 +87,7 @@ interface FoundArtifact {
 
 /**
  * Resolves `name` in Docker's order: full id, reference, id prefix; then to the image of the
- * manifest or index whose digest it is.
+ * manifest or index whose digest it is. The digest of a reference may be cut where it is the only one.
  * @throws {StoreError} IMAGE_NOT_FOUND; REFERENCE_NOT_IMAGE for the name or digest of an artifact;
  *   ID_AMBIGUOUS if several ids match
  */
@@ -113,7 +114,7 @@ export function findNamed(
 ): FoundImage | FoundArtifact {
   const isId = isDigest(name) && unlessMissing(() => source.get(name as ImageId)) !== undefined;
   if (isId) return { id: name as ImageId };
-  const reference = asReference(name);
+  const reference = wholeReference(name, source) ?? asReference(name);
   if (reference !== undefined) {
     const artifact = throwsNotImage ? undefined : namedArtifact(source, reference);
     if (artifact !== undefined) return { entry: artifact, reference };
@@ -151,7 +152,8 @@ export async function findImageEver(
   signal: AbortSignal,
 ): Promise<ImageId> {
   if (isDigest(name)) return name as ImageId;
-  const alive = unlessMissing(() => findNamed(images, name));
+  // The index of removals has no names.
+  const alive = isCutReference(name) ? findNamed(images, name) : unlessMissing(() => findNamed(images, name));
   if (alive !== undefined) return subjectId(images, alive);
   try {
     return (await store.search(name, { past: true, at: seq, signal })) as ImageId;

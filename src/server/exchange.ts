@@ -21,10 +21,14 @@ import type { Service } from './service.js';
 /** Who sent a request, and what its events record of it. */
 export interface Caller {
   readonly grant: Grant;
+  /** Actor of its events; undefined for the store's own. */
+  readonly actor: string | undefined;
   readonly address: string | undefined;
   readonly agent: string | undefined;
-  /** `X-Request-ID` of the request, else one of ours. */
+  /** `X-Request-ID` of the request, else one of ours: for the access log. */
   readonly requestId: string;
+  /** `X-Request-ID` of the request. Events record no other: one of ours looks like the id of an image. */
+  readonly sentRequestId: string | undefined;
   readonly traceparent: string | undefined;
 }
 
@@ -117,13 +121,28 @@ function hostOf(host: string | undefined): string {
 /** Authenticates the request. @throws {HttpFailure} UNAUTHORIZED, DENIED, TOOMANYREQUESTS, UNAVAILABLE, REQUEST_INVALID */
 export async function callerOf(c: Exchange, service: Service): Promise<Caller> {
   const connection = connectionOf(c, service.proxies);
+  const grant = await grantOf(c, service, connection);
+  const sentRequestId = fitting(c.req.header('x-request-id'), MAX_ACTOR_BYTES);
   return {
-    grant: await grantOf(c, service, connection),
+    grant,
+    actor: actorOf(grant, connection),
     address: connection?.address,
     agent: fitting(c.req.header('user-agent'), MAX_AGENT_BYTES),
-    requestId: fitting(c.req.header('x-request-id'), MAX_ACTOR_BYTES) ?? randomBytes(6).toString('hex'),
+    requestId: sentRequestId ?? randomBytes(6).toString('hex'),
+    sentRequestId,
     traceparent: fitting(c.req.header('traceparent'), MAX_TRACEPARENT_BYTES),
   };
+}
+
+const ANONYMOUS = 'anonymous';
+
+/**
+ * Whom events record: what nobody proved is not put down to the user who runs the server. That one
+ * stands for a Unix socket and for calls of `fetch` where no rules say who may what.
+ */
+function actorOf({ actor, mayNameActor }: Grant, connection: Connection | undefined): string | undefined {
+  if (actor !== undefined) return actor;
+  return mayNameActor && connection?.kind !== 'tcp' ? undefined : ANONYMOUS;
 }
 
 /** A header that events record, cut to what they take: what a client says of itself refuses no push. */
@@ -217,9 +236,9 @@ function report(c: Exchange, service: Service, facts: Pick<Refusal, 'status' | '
 
 /** Returns what the events of a write record of the request. `via` says which interface it came by. */
 export function callerOrigin(c: Exchange, via: string): WriteOptions {
-  const { grant, requestId, address, agent, traceparent } = c.get('caller');
+  const { actor, sentRequestId: requestId, address, agent, traceparent } = c.get('caller');
   // A Unix socket has no address.
-  return { actor: grant.actor, requestId, via, address: address === '' ? undefined : address, agent, traceparent };
+  return { actor, requestId, via, address: address === '' ? undefined : address, agent, traceparent };
 }
 
 /** Returns the path of a request as it was sent, without its query; resolved where a program calls `fetch`. */

@@ -60,6 +60,7 @@ export interface StagedUpload {
 export interface UploadArea {
   /**
    * Begins an upload. `owner` is whom it counts for.
+   * @throws {TypeError} an empty repository or owner
    * @throws {StoreError} UPLOAD_LIMIT_EXCEEDED, STORE_READ_ONLY, STORE_CLOSED, DISK_FULL
    */
   start(repository: string, owner: string): Promise<Upload>;
@@ -72,6 +73,7 @@ export interface UploadArea {
   /**
    * Makes a blob, config or manifest that the store has a staged blob of the repository, or one that is
    * staged for another; durable on return. It stays when the store or the other removes theirs.
+   * @throws {TypeError} an empty repository or owner
    * @throws {StoreError} CONTENT_NOT_FOUND, UPLOAD_LIMIT_EXCEEDED, DISK_FULL
    */
   mount(repository: string, digest: Digest, owner: string, name?: ContentName): Promise<void>;

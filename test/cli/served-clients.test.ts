@@ -15,6 +15,7 @@ import { servedRunner } from '../../src/cli/served/run-served.js';
 import {
   COMMAND_CHUNK_BYTES,
   COMMAND_WINDOW_BYTES,
+  MAX_ACTOR_BYTES,
   MAX_COMMAND_FRAME_BYTES,
   MAX_COMMANDS_AT_ONCE,
 } from '../../src/limits.js';
@@ -116,7 +117,12 @@ test('over TCP the actor is who the server knows, and each may what the command 
   }
   t.is((await as('pusher', 'prune')).code, 0, 'it frees nothing');
   t.is((await as('admin', 'untag', 'a:1', '--actor', 'ann')).code, 0);
-  t.is(await lastActor(served), 'ann');
+  t.is(await lastActor(served), 'ann (by admin)');
+  t.is((await as('admin', 'tag', 'tiny:1', 'a:1', '--actor', 'admin')).code, 0);
+  t.is(await lastActor(served), 'admin');
+  const long = await as('admin', 'untag', 'a:1', '--actor', 'x'.repeat(MAX_ACTOR_BYTES));
+  t.not(long.code, 0, 'not cut');
+  t.regex(long.stderr, /actor/);
   const nobody = await as('nobody', 'images');
   t.is(nobody.code, 1);
   t.regex(nobody.stderr, /refuses: log in to run commands \(ACCESS_DENIED\)/);

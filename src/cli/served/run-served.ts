@@ -156,7 +156,7 @@ class ServedClient implements CommandClient {
     const { grant } = this.#call;
     const own = grant.mayNameActor
       ? (actor.typed ?? actor.variable ?? grant.actor ?? this.#start.actor)
-      : ((grant.may('admin') ? actor.typed : undefined) ?? grant.actor);
+      : ((grant.may('admin') ? namedBy(actor.typed, grant.actor) : undefined) ?? grant.actor);
     const { agent, traceparent, connection } = this.#call;
     const address = connection.address === '' ? undefined : connection.address;
     return { actor: own, via: 'command', address, agent, traceparent };
@@ -174,6 +174,12 @@ class ServedClient implements CommandClient {
     if (this.#stderr === undefined) return;
     this.#stderr.write(`${noticeLine(notice, colorsFor(this.#stderr, this.#start.env, true))}\n`);
   }
+}
+
+/** An admin who names another actor stays in the record. An empty name is refused as it is. */
+function namedBy(typed: string | undefined, own: string | undefined): string | undefined {
+  const isOther = typed !== undefined && typed !== '' && own !== undefined && typed !== own;
+  return isOther ? `${typed} (by ${own})` : typed;
 }
 
 const VERBS: Readonly<Record<Action, string>> = {

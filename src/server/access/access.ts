@@ -28,7 +28,10 @@ export interface Connection {
 
 /** Who a request is from, and what it may do. */
 export interface Grant {
-  /** Actor of its events; undefined for one that nobody vouches for: the store's own. */
+  /**
+   * Actor of its events. Undefined for one that proved no name: `anonymous` over TCP or where it may not
+   * name an actor, else the store's own.
+   */
   readonly actor: string | undefined;
   /** Whether the request proved who sent it; without, a refusal asks to log in. */
   readonly isLoggedIn: boolean;

@@ -1,6 +1,6 @@
 import { StoreError } from '../../errors.js';
 import { familiarReference } from '../../model/reference.js';
-import { globMatcher } from '../../model/reference-pattern.js';
+import { globMatcher, repositoryMatcher } from '../../model/reference-pattern.js';
 import type { Action, Grant } from './access.js';
 import { type ClaimPatterns, invalidOption, type ProofKind, type Rule } from './options.js';
 
@@ -75,7 +75,7 @@ function compile({ who, by, may, repositories }: Rule, at: number): CompiledRule
   return {
     isFor: typeof who === 'string' ? namedTest(who, by, at) : claimsTest(who, at),
     may: new Set(may),
-    repositories: repositories?.map((pattern) => repositoryMatcher(pattern, at)),
+    repositories: repositories?.map((pattern) => compiled(repositoryMatcher, pattern, `rules[${at}].repositories`)),
   };
 }
 
@@ -106,24 +106,14 @@ export function valuesOf(claims: Readonly<Record<string, unknown>>, claim: strin
   return values.flatMap((each) => (['string', 'number', 'boolean'].includes(typeof each) ? [String(each)] : []));
 }
 
-/** Two stars at the end are all that is below, at any depth. */
-function repositoryMatcher(pattern: string, at: number): Matcher {
-  const where = `rules[${at}].repositories`;
-  if (pattern === '**') return () => true;
-  const above = pattern.replace(/\/\*\*$/, '');
-  if (above.includes('**')) throw invalidOption(where, `two stars only as the last part: ${pattern}`);
-  const matches = glob(above, where);
-  if (above === pattern) return matches;
-  const depth = above.split('/').length;
-  return (repository) => {
-    const parts = repository.split('/');
-    return parts.length > depth && matches(parts.slice(0, depth).join('/'));
-  };
+function glob(pattern: string, where: string): Matcher {
+  return compiled(globMatcher, pattern, where);
 }
 
-function glob(pattern: string, where: string): Matcher {
+/** @throws {StoreError} ACCESS_INVALID */
+function compiled(compilePattern: (pattern: string) => Matcher, pattern: string, where: string): Matcher {
   try {
-    return globMatcher(pattern);
+    return compilePattern(pattern);
   } catch (cause) {
     if (cause instanceof StoreError) throw invalidOption(where, `a pattern: ${cause.message}`, cause);
     throw cause;

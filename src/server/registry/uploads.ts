@@ -115,10 +115,11 @@ function checkAlgorithm(algorithm: string | undefined): void {
   throw new HttpFailure(400, 'UNSUPPORTED', `cannot use digests of ${shown}: they are sha256 or sha512 here`);
 }
 
-/** Whom an upload counts for. */
+/** Whom an upload counts for: a Unix socket and a call of `fetch` have no address. */
 function ownerOf({ c }: RegistryExchange): string {
   const { grant, address = '' } = c.get('caller');
-  return grant.actor ?? address;
+  const owner = grant.actor ?? address;
+  return owner === '' ? 'local' : owner;
 }
 
 function created(root: string, digest: string): Response {

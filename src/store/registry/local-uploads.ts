@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { StoreError, thrownText } from '../../errors.js';
 import type { ContentName, Digest } from '../../model/digest.js';
 import type { OptionNames } from '../../model/option-names.js';
-import { mustBeCount, mustBeOptions } from '../argument-types.js';
+import { mustBeCount, mustBeOptions, mustBeText } from '../argument-types.js';
 import { IncomingUpload, type UploadHome, uploadNotFound } from './incoming-upload.js';
 import { StagedBlobs, type StoreBytes } from './staged-blobs.js';
 import { type FoundUpload, UploadFolder } from './upload-folder.js';
@@ -113,6 +113,7 @@ export class Uploads implements UploadArea {
   }
 
   async start(repository: string, owner: string): Promise<Upload> {
+    mustBeNamed(repository, owner);
     return this.#change(async () => {
       this.#quota.take(owner, 'uploads', 1);
       const id = randomUUID();
@@ -144,6 +145,7 @@ export class Uploads implements UploadArea {
   }
 
   async mount(repository: string, digest: Digest, owner: string, name: ContentName = digest): Promise<void> {
+    mustBeNamed(repository, owner);
     await this.#change(() => this.#blobs.mount(repository, digest, owner, name));
   }
 
@@ -236,4 +238,10 @@ export class Uploads implements UploadArea {
       oldest.dropMeter();
     }
   }
+}
+
+/** A record with an empty name counts as damaged when the store opens. @throws {TypeError} */
+function mustBeNamed(repository: string, owner: string): void {
+  mustBeText('repository', repository);
+  mustBeText('owner', owner);
 }

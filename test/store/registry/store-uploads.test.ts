@@ -83,3 +83,12 @@ test('a store with ten thousand abandoned uploads opens in seconds', async (t) =
   t.is(again.log.head.seq, 0);
   t.is((await readdir(folder)).length, 20_000);
 });
+
+test('an upload without a repository or an owner is refused', async (t) => {
+  const { uploads } = (await temporaryStore(t)).registry;
+  const digest = digestOf(bytesOf('a blob'));
+  await t.throwsAsync(uploads.start(REPOSITORY, ''), { instanceOf: TypeError, message: /owner/ });
+  await t.throwsAsync(uploads.start('', 'ada'), { instanceOf: TypeError, message: /repository/ });
+  await t.throwsAsync(uploads.mount(REPOSITORY, digest, ''), { instanceOf: TypeError, message: /owner/ });
+  t.is(uploads.used.uploads, 0);
+});

@@ -1,0 +1,38 @@
+import { StoreError } from '../errors.js';
+import { familiarReference, parseReference } from '../model/reference.js';
+import type { ReferenceEntry } from '../store/store.js';
+
+const CUT = /^([^@]+)@((?:sha256:)?([0-9a-f]{7,63}))$/;
+
+/** Whether `name` is a repository and the first digits of a digest, as tables print it: `shop/app@ae9e5786ad5c`. */
+export function isCutReference(name: string): boolean {
+  return CUT.test(name);
+}
+
+/**
+ * Returns the reference of the repository whose digest begins with these digits; undefined for what
+ * is no cut reference.
+ * @throws {StoreError} REFERENCE_INVALID for what is no repository; IMAGE_NOT_FOUND, ID_AMBIGUOUS
+ */
+export function wholeReference(
+  name: string,
+  source: { referenceEntries(): readonly Pick<ReferenceEntry, 'reference'>[] },
+): string | undefined {
+  const [, repository, digits, hex] = CUT.exec(name) ?? [];
+  if (repository === undefined || digits === undefined || hex === undefined) return undefined;
+  // A tag beside a digest is redundant.
+  const { domain, path } = parseReference(repository);
+  const begin = `${domain}/${path}@sha256:${hex}`;
+  const references = source.referenceEntries().map(({ reference }) => reference);
+  const fitting = references.filter((reference) => reference.startsWith(begin));
+  const [found] = fitting;
+  if (found !== undefined && fitting.length === 1) return found;
+  const cut = `the digest ${digits} is cut, and ${fitting.length} references of ${familiarReference(`${domain}/${path}`)}`;
+  throw found === undefined
+    ? new StoreError('IMAGE_NOT_FOUND', `cannot find the image ${JSON.stringify(name)}: ${cut} begin so`, {
+        data: { name },
+      })
+    : new StoreError('ID_AMBIGUOUS', `cannot tell which image ${JSON.stringify(name)} is: ${cut} begin so`, {
+        data: { name },
+      });
+}
