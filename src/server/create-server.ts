@@ -41,7 +41,22 @@ export function buildServer(
   mustBeObject('store', store);
   mustBeOptions(options, serverOptionNames);
   const closing = new AbortController();
+  try {
+    return builtServer(store, options, closing);
+  } catch (error) {
+    // What was built by then, as a mirror that watches tags, ends.
+    closing.abort();
+    throw error;
+  }
+}
+
+function builtServer(
+  store: EventStore,
+  options: ServerOptions,
+  closing: AbortController,
+): { readonly server: StoreServer; readonly service: Service } {
   const service = serviceOf(store, options, closing.signal);
+  closing.signal.addEventListener('abort', () => void service.webhooks.close(), { once: true });
   if (!service.isReadOnly) keepUploads(service);
   const app = buildApp(service);
   const answer = getRequestListener((request, env) => app.fetch(request, env), {

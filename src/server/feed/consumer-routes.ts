@@ -124,7 +124,10 @@ async function batch(c: Exchange, service: Service, desk: ConsumerDesk): Promise
   const name = c.req.param('name') as string;
   const release = desk.leases.take(name, holderOf(query));
   const gone = new AbortController();
-  outgoingOf(c)?.once('close', () => gone.abort());
+  const outgoing = outgoingOf(c);
+  // A client that left before closes no second time.
+  if (outgoing?.destroyed === true) gone.abort();
+  outgoing?.once('close', () => gone.abort());
   const signal = AbortSignal.any([gone.signal, service.signal]);
   try {
     const encode = (event: Parameters<typeof json>[0]): string => JSON.stringify(json(event));
