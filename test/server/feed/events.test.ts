@@ -262,5 +262,6 @@ test('a server of the past gives what was there then, and nothing follows', asyn
   );
   t.regex(await failureOf(await fetch(`${url}/consumers/a`, { method: 'PUT' })), /^503 STORE_READ_ONLY/);
   t.regex(await failureOf(await fetch(`${url}/consumers/a/events`)), /^503 STORE_READ_ONLY/);
-  t.is((await fetch(`${url}/consumers`)).status, 200);
+  t.regex(await failureOf(await fetch(`${url}/consumers`)), /^503 STORE_READ_ONLY/);
+  t.regex(await (await fetch(`${url}/metrics`)).text(), /imagelog_log_head 3/);
 });
