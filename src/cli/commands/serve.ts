@@ -30,10 +30,7 @@ export const serveGrammar: Grammar = ({ run }, command) => ({
     'spaces or commas separate several values; `imagelog env` lists what is set.',
   examples: [
     ['imagelog serve', 'serve this machine, at 127.0.0.1:5000'],
-    [
-      'imagelog serve --listen 0.0.0.0:5443 --tls-cert a.crt --tls-key a.key --access a.json',
-      'serve other machines',
-    ],
+    ['imagelog serve --listen 0.0.0.0:5443 --tls-cert a.crt --tls-key a.key --access a.json', 'serve other machines'],
     ['imagelog serve --at "last tuesday" --listen 127.0.0.1:5001', 'serve what was there then'],
   ],
   options: [

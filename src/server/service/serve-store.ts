@@ -159,9 +159,15 @@ async function serverOptions({ files = {}, server, onNotice }: ServeOptions): Pr
     access:
       access === undefined
         ? server.access
-        : await readSettings({ option: 'access', path: access }, (options: AccessOptions) => accessFrom(options, { onNotice })),
-    mirrors: mirrors === undefined ? server.mirrors : await readSettings({ option: 'mirrors', path: mirrors }, checkedRules),
-    webhooks: webhooks === undefined ? server.webhooks : await readSettings({ option: 'webhooks', path: webhooks }, checkedTargets),
+        : await readSettings({ option: 'access', path: access }, (options: AccessOptions) =>
+            accessFrom(options, { onNotice }),
+          ),
+    mirrors:
+      mirrors === undefined ? server.mirrors : await readSettings({ option: 'mirrors', path: mirrors }, checkedRules),
+    webhooks:
+      webhooks === undefined
+        ? server.webhooks
+        : await readSettings({ option: 'webhooks', path: webhooks }, checkedTargets),
     onNotice: server.onNotice ?? onNotice,
   };
 }

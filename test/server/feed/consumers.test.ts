@@ -201,7 +201,10 @@ test('server-sent events of a consumer begin after its position, and do not move
     ['4'],
   );
   await resumed.cancel();
-  t.regex(await failureOf(await open({ 'last-event-id': '9' })), /^400 TIME_OUT_OF_RANGE: cannot continue after event 9/);
+  t.regex(
+    await failureOf(await open({ 'last-event-id': '9' })),
+    /^400 TIME_OUT_OF_RANGE: cannot continue after event 9/,
+  );
   t.like(await (await fetch(url)).json(), { position: 1 });
 });
 

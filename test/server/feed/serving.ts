@@ -57,7 +57,16 @@ export async function serve(
     await closed;
   };
   t.teardown(close);
-  return { url: `http://127.0.0.1:${address.port}`, port: address.port, server, http, sockets, failures, notices, close };
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    port: address.port,
+    server,
+    http,
+    sockets,
+    failures,
+    notices,
+    close,
+  };
 }
 
 /** Creates images, so many events. */

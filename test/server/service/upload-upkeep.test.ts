@@ -14,7 +14,10 @@ test('a server removes uploads that expired until it ends', async (t) => {
   const failures: unknown[] = [];
   const ending = new AbortController();
   const { signal } = ending;
-  keepUploads({ store, metrics: new ServerMetrics(store, undefined), onFailure: (error) => failures.push(error), signal }, 5);
+  keepUploads(
+    { store, metrics: new ServerMetrics(store, undefined), onFailure: (error) => failures.push(error), signal },
+    5,
+  );
   await uploads.start('docker.io/shop/app', 'ann');
   await delay(30);
   t.is(uploads.used.uploads, 1, 'not yet');
