@@ -30,7 +30,7 @@ export interface ListenOptions {
   readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Uint8Array) => void;
   /** Told of connections and requests that are refused before any route. */
   readonly onRefused: (refused: Refused) => void;
-  /** Told of connections that the system did not give, as for want of file descriptors. */
+  /** Told of connections that the system did not give, as for lack of file descriptors. */
   readonly onNotice: (notice: string) => void;
 }
 
