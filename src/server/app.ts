@@ -7,6 +7,7 @@ import { feedRoutes } from './feed/routes.js';
 import { registryRoutes } from './registry/routes.js';
 import { admitted } from './service/admission.js';
 import { BodyWatch } from './service/body-watch.js';
+import { isBrokenOff } from './service/broken-off.js';
 import { observed } from './service/observe.js';
 import { serviceRoutes, stateRoutes } from './service/routes.js';
 import type { Service } from './service.js';
@@ -41,10 +42,10 @@ export function buildApp(service: Service): Hono<ServerEnv> {
     throw new HttpFailure(404, 'PATH_UNKNOWN', `no such path: ${c.req.path}`);
   });
   app.onError((error, c) => {
-    if (answerTo(error).status === 500) service.onFailure(error);
+    const { incoming } = (c.env as Partial<ServerEnv['Bindings']> | undefined) ?? {};
+    if (answerTo(error).status === 500 && !isBrokenOff(incoming, error)) service.onFailure(error);
     const answer = failedResponse(error);
     // Nobody reads the rest of its body: the next request would wait behind that for ever.
-    const { incoming } = (c.env as Partial<ServerEnv['Bindings']> | undefined) ?? {};
     if (incoming?.complete === false) answer.headers.set('connection', 'close');
     return answer;
   });

@@ -41,8 +41,24 @@ export function buildServer(
   mustBeObject('store', store);
   mustBeOptions(options, serverOptionNames);
   const closing = new AbortController();
+  try {
+    return builtServer(store, options, closing);
+  } catch (error) {
+    // What was built by then, as a mirror that watches tags, ends.
+    closing.abort();
+    throw error;
+  }
+}
+
+function builtServer(
+  store: EventStore,
+  options: ServerOptions,
+  closing: AbortController,
+): { readonly server: StoreServer; readonly service: Service } {
   const service = serviceOf(store, options, closing.signal);
+  closing.signal.addEventListener('abort', () => void service.webhooks.close(), { once: true });
   if (!service.isReadOnly) keepUploads(service);
+  showWebhooks(service);
   const app = buildApp(service);
   const answer = getRequestListener((request, env) => app.fetch(request, env), {
     overrideGlobalObjects: false,
@@ -63,29 +79,38 @@ export function buildServer(
   return { server, service };
 }
 
+function showWebhooks({ metrics, webhooks }: Service): void {
+  const gauge = (name: string, help: string, state: Parameters<Webhooks['countOf']>[0]): void =>
+    metrics.gauge(name, help, () => webhooks.countOf(state));
+  gauge('imagelog_webhooks_retrying', 'Webhooks whose target failed last.', 'retrying');
+  gauge('imagelog_webhooks_stopped', 'Webhooks that stopped until the server starts again.', 'stopped');
+}
+
 function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSignal): Service {
   const { access = localAccess, at, metrics = 'read' } = options;
-  const { onRefusal = () => undefined, onRequest = () => undefined, onFailure = warn } = options;
+  const { onRefusal = () => undefined, onRequest = () => undefined, onFailure = warn, onNotice = warn } = options;
+  mustBeFunction('onNotice', onNotice);
   mustBeFunction('onRefusal', onRefusal);
   mustBeFunction('onRequest', onRequest);
   mustBeFunction('onFailure', onFailure);
   if (options.runCommand !== undefined) mustBeFunction('runCommand', options.runCommand);
   if (metrics !== 'read' && metrics !== 'all') throw new TypeError("metrics must be 'read' or 'all'");
   if (at !== undefined && options.webhooks !== undefined) throw new TypeError('a server of the past has no webhooks');
+  const past = at === undefined ? undefined : seqOf(store, at);
   return {
     store,
     access,
-    past: at === undefined ? undefined : seqOf(store, at),
+    past,
     isReadOnly: at !== undefined,
     mirror: mirrorOf(store, options, signal),
     proxies: new TrustedProxies(options.trustedProxies),
-    metrics: new ServerMetrics(store),
+    metrics: new ServerMetrics(store, past),
     areMetricsOpen: metrics === 'all',
     limits: limitsOf(options.limits),
     onRefusal,
     onRequest,
     onFailure,
-    webhooks: new Webhooks({ store, onFailure }, options.webhooks ?? []),
+    webhooks: new Webhooks({ store, onFailure, onNotice }, options.webhooks ?? []),
     signal,
   };
 }
@@ -99,7 +124,6 @@ function seqOf(store: EventStore, at: When): Promise<number> {
 
 function mirrorOf(store: EventStore, options: ServerOptions, signal: AbortSignal): Mirror | undefined {
   const { mirrors = [], at, upstreamCredentials: credentials, onNotice = warn } = options;
-  mustBeFunction('onNotice', onNotice);
   // The past has no upstream.
   if (mirrors.length === 0 || at !== undefined) return undefined;
   return new Mirror(mirrors, { registry: store.registry, credentials, now: Date.now, onNotice, signal });

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import { Readable } from 'node:stream';
@@ -13,7 +14,7 @@ import { AccessRefusal } from './access/refusal.js';
 import { HttpFailure } from './failure.js';
 import { isLoopback } from './service/address.js';
 import type { NextBuffer } from '../store/files/write-durably.js';
-import { borrowBuffers, type BufferPair, giveBack } from './lent-buffers.js';
+import { borrowBuffers, giveBack } from './lent-buffers.js';
 import { boundPath } from './service/socket.js';
 import type { TrustedProxies } from './service/proxies.js';
 import type { Service } from './service.js';
@@ -264,36 +265,61 @@ interface AnswerHead {
 /** Chunks that are read into buffers which come round again. */
 export type LentChunks = (nextBuffer: NextBuffer) => AsyncIterable<Uint8Array>;
 
+/** What an answer is sent with. */
+interface Sending extends AnswerHead {
+  /** Told of what cuts an answer that has begun, other than its client. */
+  readonly onFailure: (error: unknown) => void;
+}
+
 /**
  * Answers with chunks that are read into two buffers in turn, one of which leaves while the other is
  * filled: new memory for each costs as much as the bytes. Undefined where a program calls `fetch`.
+ * Rejects with what the first chunk fails with, before anything is answered.
  */
-export function lent(c: Exchange, { status, headers }: AnswerHead, chunks: LentChunks): Promise<Response> | undefined {
+export function lent(c: Exchange, sending: Sending, chunks: LentChunks): Promise<Response> | undefined {
   const outgoing = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.outgoing;
-  if (outgoing === undefined) return undefined;
-  outgoing.writeHead(status, headers);
-  const size = Number(headers['content-length']);
-  return sendLent(outgoing, borrowBuffers(size), chunks).then(() => RESPONSE_ALREADY_SENT);
+  return outgoing === undefined ? undefined : sendLent(outgoing, sending, chunks);
 }
 
-async function sendLent(outgoing: ServerResponse, buffers: BufferPair, chunks: LentChunks): Promise<void> {
+async function sendLent(outgoing: ServerResponse, sending: Sending, chunks: LentChunks): Promise<Response> {
+  const buffers = borrowBuffers(Number(sending.headers['content-length']));
+  const iterator = chunks(buffers.next)[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  outgoing.writeHead(sending.status, sending.headers);
+  try {
+    await sendAll(outgoing, first, iterator);
+    giveBack(buffers);
+  } catch (error) {
+    cutOff(outgoing, error, sending);
+    // The buffers may still be in use.
+    await iterator.return?.().catch(() => undefined);
+  }
+  return RESPONSE_ALREADY_SENT;
+}
+
+async function sendAll(
+  outgoing: ServerResponse,
+  first: IteratorResult<Uint8Array>,
+  iterator: AsyncIterator<Uint8Array>,
+): Promise<void> {
   const cut = new Promise<never>((_, reject) => outgoing.once('close', () => reject(new Error('cut'))));
   cut.catch(() => undefined);
   let sending: Promise<void> | undefined;
-  try {
-    for await (const chunk of chunks(buffers.next)) {
-      await sending;
-      sending = Promise.race([sent(outgoing, chunk), cut]);
-      // The loop hears of it at its next chunk.
-      sending.catch(() => undefined);
-    }
+  for (let next = first; next.done !== true; next = await iterator.next()) {
     await sending;
-    outgoing.end();
-    giveBack(buffers);
-  } catch {
-    // The connection is cut when the body fails: its length was announced. The buffers may still be in use.
-    outgoing.destroy();
+    sending = Promise.race([sent(outgoing, next.value), cut]);
+    // The loop hears of it at its next chunk.
+    sending.catch(() => undefined);
   }
+  await sending;
+  outgoing.end();
+}
+
+/** Cuts the connection of an answer whose body failed: its length was announced. */
+function cutOff(outgoing: ServerResponse, error: unknown, { onFailure }: Pick<Sending, 'onFailure'>): void {
+  // A client that left is no failure of ours.
+  if (!outgoing.destroyed) onFailure(error);
+  outgoing.destroy();
 }
 
 function sent(outgoing: ServerResponse, chunk: Uint8Array): Promise<void> {
@@ -302,14 +328,42 @@ function sent(outgoing: ServerResponse, chunk: Uint8Array): Promise<void> {
   });
 }
 
-/** Answers with a stream, which it owns: into node:http itself, or as a Web stream. */
-export async function streamed(c: Exchange, { status, headers }: AnswerHead, body: Readable): Promise<Response> {
+/**
+ * Answers with a stream, which it owns: into node:http itself, or as a Web stream. Rejects with what
+ * the stream fails with before its first bytes.
+ */
+export async function streamed(c: Exchange, sending: Sending, body: Readable): Promise<Response> {
+  const { status, headers, onFailure } = sending;
   const outgoing = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.outgoing;
   if (outgoing === undefined) {
     return new Response(Readable.toWeb(body) as ReadableStream<Uint8Array>, { status, headers });
   }
+  if (!(await hasBegun(body, outgoing))) return RESPONSE_ALREADY_SENT;
   outgoing.writeHead(status, headers);
-  // The connection is cut when the body fails: its length was announced.
-  await pipeline(body, outgoing).catch(() => outgoing.destroy());
+  let isOurs = false;
+  body.once('error', () => (isOurs = !outgoing.destroyed));
+  await pipeline(body, outgoing).catch((error: unknown) => {
+    if (isOurs) onFailure(error);
+    outgoing.destroy();
+  });
   return RESPONSE_ALREADY_SENT;
+}
+
+/** Resolves with true once the first bytes are there, with false when the client left; rejects with the stream's error. */
+async function hasBegun(body: Readable, outgoing: ServerResponse): Promise<boolean> {
+  const gone = new AbortController();
+  const leave = (): void => gone.abort();
+  outgoing.once('close', leave);
+  if (outgoing.destroyed) leave();
+  try {
+    if (body.errored !== null) throw body.errored;
+    await once(body, 'readable', { signal: gone.signal });
+    return true;
+  } catch (error) {
+    body.destroy();
+    if (gone.signal.aborted) return false;
+    throw error;
+  } finally {
+    outgoing.off('close', leave);
+  }
 }

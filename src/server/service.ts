@@ -43,7 +43,7 @@ export interface ServerOptions {
   readonly mirrors?: readonly MirrorRule[] | undefined;
   /** Credentials for those registries; default: none are given. */
   readonly upstreamCredentials?: FindCredentials | undefined;
-  /** Receives what an operator should know, as a tag that moved upstream; default a process warning. */
+  /** Receives what an operator should know, as a tag that moved upstream or a webhook that stopped; default a process warning. */
   readonly onNotice?: ((notice: string) => void) | undefined;
   /** Who may read `/metrics`: who may `read` (default), or `all`. */
   readonly metrics?: 'read' | 'all' | undefined;
@@ -51,7 +51,7 @@ export interface ServerOptions {
   readonly onRequest?: ((report: RequestReport) => void) | undefined;
   /** Targets to which events are sent. Not with `at`. */
   readonly webhooks?: readonly WebhookOptions[] | undefined;
-  /** Receives unexpected failures of handlers, and notices of webhooks; default a process warning. */
+  /** Receives unexpected failures of handlers; default a process warning. */
   readonly onFailure?: ((error: unknown) => void) | undefined;
   /** Runs command lines for clients, as `imagelog serve` does; without it there is no `/command`. */
   readonly runCommand?: RunCommand | undefined;

@@ -21,7 +21,7 @@ import {
   UPLOAD_EXPIRY_MS,
 } from '../../src/limits.js';
 import { socketPathOf } from '../../src/server/service/socket-path.js';
-import { projectRoot } from '../support/fixtures.js';
+import { fixturePath, projectRoot } from '../support/fixtures.js';
 import { get, rawClient } from '../server/service/raw-client.js';
 import { archive, objectsOf, type Ran, type Session, startSession, type Surroundings } from './session.js';
 
@@ -162,7 +162,7 @@ test('--access says who may what; the log says why a request was refused', async
   await writeFile(access, '{ "rules": 1 }');
   t.regex(
     (await session.run('serve', '--access', access, ...ANY_PORT)).stderr,
-    /rules of the access options: .* \(ACCESS_INVALID\)/,
+    /access: the file .*access\.json: rules of the access options: .* \(ACCESS_INVALID\)/,
   );
   await writeFile(access, '[{ "repositories": "a/*", "movedTags": "maybe" }]');
   const rule = /access\.json is not valid: movedTags must be follow, flag or refuse: maybe/;
@@ -172,9 +172,24 @@ test('--access says who may what; the log says why a request was refused', async
   t.regex((await session.run('serve', '--webhooks', access, ...ANY_PORT)).stderr, target);
   t.is((await session.run('serve', '--webhooks', access, '--at', '1', ...ANY_PORT)).code, 2);
   const none = await session.run('serve', '--mirrors', join(session.folder, 'none'), ...ANY_PORT);
-  t.regex(none.stderr, /none cannot be read: ENOENT \(SETTING_INVALID\)/);
+  t.regex(none.stderr, /mirrors: there is no such file: .*none \(SETTING_INVALID\)/);
   await writeFile(access, ' '.repeat(MAX_SETTINGS_FILE_BYTES + 1));
   t.regex((await session.run('serve', '--access', access, ...ANY_PORT)).stderr, /at most 65536 are allowed/);
+});
+
+test('other machines are served with a notice where nothing gives them a right', async (t) => {
+  const session = await startSession(t);
+  const tls = ['--tls-cert', fixturePath('tls', 'first.crt'), '--tls-key', fixturePath('tls', 'first.key')];
+  const ending = new AbortController();
+  let text = '';
+  const onOutput = (piece: string): void => {
+    text += piece;
+    if (text.includes('docker push')) ending.abort();
+  };
+  const surroundings = { signal: ending.signal, onOutput };
+  const { stdout, stderr } = await session.runIn(surroundings, 'serve', ...tls, '--listen', '0.0.0.0:0');
+  t.regex(stderr, /no --access: other machines may do nothing/);
+  t.regex(stdout, /docker push HOST:\d+\/NAME:TAG/);
 });
 
 test('limits of uploads are settings, and metrics show what uploads occupy', async (t) => {

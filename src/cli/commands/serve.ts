@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { loadCode } from '../../errors.js';
+import { isStoreError, loadCode } from '../../errors.js';
 import type { RunCommand } from '../../server/command/command-call.js';
-import { parseAddress } from '../../server/service/address.js';
+import { isLoopback, parseAddress } from '../../server/service/address.js';
 import type { AccessLogTarget, ServeOptions, Serving } from '../../server/service/serve-store.js';
 import { socketPathOf } from '../../server/service/socket-path.js';
 import type { OpenOptions } from '../../store/store.js';
@@ -30,7 +30,7 @@ export const serveGrammar: Grammar = ({ run }, command) => ({
     'spaces or commas separate several values; `imagelog env` lists what is set.',
   examples: [
     ['imagelog serve', 'serve this machine, at 127.0.0.1:5000'],
-    ['imagelog serve --listen 0.0.0.0:5443 --tls-cert tls.crt --tls-key tls.key', 'serve other machines'],
+    ['imagelog serve --listen 0.0.0.0:5443 --tls-cert a.crt --tls-key a.key --access a.json', 'serve other machines'],
     ['imagelog serve --at "last tuesday" --listen 127.0.0.1:5001', 'serve what was there then'],
   ],
   options: [
@@ -79,11 +79,17 @@ async function serve(context: CommandContext, flags: TypedValues, run: Parameter
   const serving = await serveStore(store, options).catch((error: unknown) => {
     throw withOwnHint(error, OWN_HINTS);
   });
+  if (mayNobodyElse(options)) onNotice('no --access: other machines may do nothing');
   context.io.onHangup?.(() => void serving.reload());
   await announce(context, serving, options.accessLog);
   await aborted(context.io.signal);
   const cut = await serving.stop(durationOf(settings, 'stop-timeout'));
   if (cut > 0) onNotice(`${cut} connections were cut: they took longer than --stop-timeout`);
+}
+
+/** Whether it listens to other machines, which nothing gives a right. */
+function mayNobodyElse({ listen, files }: ServeOptions): boolean {
+  return files?.access === undefined && listen.some(({ host }) => !isLoopback(host));
 }
 
 /** Each time: a notice may be true again. */
@@ -135,7 +141,7 @@ function serveOptions(
         stallTimeoutMs: durationOf(settings, 'stall-timeout'),
         minRate: numberOf(settings, 'min-rate'),
       },
-      onFailure: (error) => onNotice(`a request failed: ${error instanceof Error ? error.stack : String(error)}`),
+      onFailure: (error) => onNotice(`a request failed: ${failureText(error)}`),
     },
     listen: valuesOf(settings, 'listen').flatMap((text) => parseAddress(text) ?? []),
     socket: socketOf(context, textOf(settings, 'socket')),
@@ -156,6 +162,12 @@ function serveOptions(
     },
     onNotice,
   };
+}
+
+/** An error of the store says all; of another one the stack says where it is from. */
+function failureText(error: unknown): string {
+  if (isStoreError(error)) return `${error.code}: ${error.message}`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 function uploadLimits(settings: Settings): OpenOptions['uploads'] {
@@ -203,7 +215,7 @@ async function announce(context: CommandContext, { urls }: Serving, log: AccessL
   await said.line(printable(`serving ${directory} at ${urls.join(', ')}`));
   const [registry] = urls.flatMap((url) => /^https?:\/\/(.*)$/.exec(url)?.[1] ?? []);
   if (registry === undefined) return;
-  const host = registry.replace(/^127\.0\.0\.1:/, 'localhost:');
+  const host = registry.replace(/^127\.0\.0\.1:/, 'localhost:').replace(/^(?:0\.0\.0\.0|\[::\]):/, 'HOST:');
   const what = context.at === undefined ? 'push to it: docker push' : 'pull from it: docker pull';
   await said.line(printable(`${what} ${host}/NAME:TAG`));
 }

@@ -5,7 +5,7 @@ import { checkConsumerName, type ConsumerState } from '../../store/consumers/con
 import type { EventStore } from '../../store/event-store.js';
 import type { EventFilter } from '../../store/follow/event-filter.js';
 import { HttpFailure } from '../failure.js';
-import { checkedFilter, checkStart, requestInvalid } from './feed-query.js';
+import { beyondHead, checkedFilter, checkStart, requestInvalid } from './feed-query.js';
 import { Leases } from './leases.js';
 
 /** Filtered-out events after which the position moves without an acknowledgement. */
@@ -126,6 +126,8 @@ export class ConsumerDesk {
       const known = await this.known(name);
       // Acknowledged before: its answer was lost.
       if (seq <= known.position) return known.position;
+      const head = this.#store.log.head.seq;
+      if (seq > head) throw beyondHead(`acknowledge event ${seq}`, { from: seq, head });
       await this.#moveTo(name, seq);
       known.position = seq;
       return seq;

@@ -8,7 +8,7 @@ import { ConsumerDesk } from './consumer-desk.js';
 import type { EventFeed } from './event-feed.js';
 import { seqAfter } from './event-request.js';
 import { type FeedFormats, jsonOf } from './feed-format.js';
-import { checkStart, choice, count, dataOf, requestInvalid, type QueryValues, single } from './feed-query.js';
+import { checkContinued, choice, count, dataOf, requestInvalid, type QueryValues, single } from './feed-query.js';
 import { feedResponse, outgoingOf } from './feed-response.js';
 import { isObject, jsonBody, seqField } from './json-body.js';
 
@@ -17,14 +17,14 @@ type Exchange = Context<ServerEnv>;
 /** The consumers over HTTP: `/consumers`. */
 export function consumerRoutes(
   service: Service,
-  { feed, formats }: { readonly feed: EventFeed; readonly formats: FeedFormats },
+  { feed, formats, storeId }: { readonly feed: EventFeed; readonly formats: FeedFormats; readonly storeId: string },
 ): Hono<ServerEnv> {
   const { store } = service;
   const routes = new Hono<ServerEnv>();
   const desk = new ConsumerDesk(store);
 
-  routes.use(async (c, next) => {
-    if (service.past !== undefined && (c.req.method !== 'GET' || c.req.path.endsWith('/events'))) {
+  routes.use(async (_, next) => {
+    if (service.past !== undefined) {
       throw new StoreError('STORE_READ_ONLY', 'this server shows the past: consumers are of the present');
     }
     await next();
@@ -79,7 +79,7 @@ export function consumerRoutes(
   });
 
   routes.get('/:name/events', (c) =>
-    isStream(c) ? eventStream(c, service, { feed, formats, desk }) : batch(c, service, desk),
+    isStream(c) ? eventStream(c, service, { feed, formats, desk }) : batch(c, service, { desk, storeId }),
   );
 
   return routes;
@@ -107,24 +107,31 @@ async function eventStream(
   const { position, filter, filterKey } = await desk.known(name);
   const { store } = service;
   const received = seqAfter(c.req.header('last-event-id')) ?? 0;
-  checkStart(received, store.log.head.seq);
+  checkContinued(received, store.log.head.seq);
   const format = formats.get('sse', dataOf(query));
   const start = Math.max(position, received - 1);
   const answer = { format, filter, filterKey, position: start, to: undefined, limit: Number.POSITIVE_INFINITY };
   return feedResponse(c, feed, answer, desk.leases.take(name, holderOf(query)));
 }
 
-async function batch(c: Exchange, service: Service, desk: ConsumerDesk): Promise<Response> {
+async function batch(
+  c: Exchange,
+  service: Service,
+  { desk, storeId }: { readonly desk: ConsumerDesk; readonly storeId: string },
+): Promise<Response> {
   requireOwner(c, service);
   const query = c.req.queries();
   checkNames(query, ['format', 'data', 'holder', 'limit', 'wait']);
   const limit = count(query, 'limit', { min: 1, max: MAX_CONSUMER_BATCH_EVENTS }) ?? 100;
   const waitMs = 1_000 * (count(query, 'wait', { min: 0, max: MAX_CONSUMER_WAIT_S }) ?? 0);
-  const json = jsonOf(dataOf(query), service.store.stats().storeId);
+  const json = jsonOf(dataOf(query), storeId);
   const name = c.req.param('name') as string;
   const release = desk.leases.take(name, holderOf(query));
   const gone = new AbortController();
-  outgoingOf(c)?.once('close', () => gone.abort());
+  const outgoing = outgoingOf(c);
+  // A client that left before closes no second time.
+  if (outgoing?.destroyed === true) gone.abort();
+  outgoing?.once('close', () => gone.abort());
   const signal = AbortSignal.any([gone.signal, service.signal]);
   try {
     const encode = (event: Parameters<typeof json>[0]): string => JSON.stringify(json(event));

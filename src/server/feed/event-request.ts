@@ -2,6 +2,7 @@ import { HttpFailure } from '../failure.js';
 import type { FeedAnswer } from './event-feed.js';
 import type { FeedFormats } from './feed-format.js';
 import {
+  checkContinued,
   checkParameters,
   checkStart,
   choice,
@@ -42,7 +43,9 @@ export function eventAnswer(request: EventRequest, { head, isPast, formats }: An
   const follow = choice(query, 'follow', ['true', 'false']) ?? String(isEndless);
   if (follow === 'true' && isPast) throw requestInvalid('this server shows the past: nothing follows');
   if (follow === 'true' && to !== undefined) throw requestInvalid('to ends the answer: it cannot follow too');
-  const start = seqAfter(lastEventId) ?? count(query, 'from', seqs);
+  const next = seqAfter(lastEventId);
+  if (next !== undefined) checkContinued(next, head);
+  const start = next ?? count(query, 'from', seqs);
   const from = Math.max(1, checkStart(start ?? (follow === 'true' ? head + 1 : 1), head));
   const end = follow === 'true' ? undefined : Math.min(to ?? head, head);
   // A browser whose answer ended asks again, until it hears that there is no more.

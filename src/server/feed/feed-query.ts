@@ -101,8 +101,17 @@ function compiled(given: object): ReturnType<typeof compileFilter> {
 /** Returns a seq that the log has, or the next one. @throws {StoreError} TIME_OUT_OF_RANGE */
 export function checkStart(from: number, head: number): number {
   if (from <= head + 1) return from;
+  throw beyondHead(`begin at event ${from}`, { from, head });
+}
+
+/** The same for a client that continues after its last event: `from` is the next. @throws {StoreError} TIME_OUT_OF_RANGE */
+export function checkContinued(from: number, head: number): number {
+  if (from <= head + 1) return from;
   // A log that was restored from an older backup will write other events under these numbers.
-  throw new StoreError('TIME_OUT_OF_RANGE', `cannot begin at event ${from}: the head is ${head}`, {
-    data: { from, head },
-  });
+  throw beyondHead(`continue after event ${from - 1}`, { from, head });
+}
+
+/** Returns the refusal to do `what`, which names an event that the log does not have. */
+export function beyondHead(what: string, data: { readonly from: number; readonly head: number }): StoreError {
+  return new StoreError('TIME_OUT_OF_RANGE', `cannot ${what}: the head is ${data.head}`, { data });
 }

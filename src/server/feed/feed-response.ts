@@ -39,6 +39,11 @@ export function feedResponse(
     feed.open(body, answer);
     return new Response(Readable.toWeb(body) as ReadableStream<Uint8Array>, { headers });
   }
+  // A client that left while it was authenticated closes no second time.
+  if (outgoing.destroyed) {
+    onGone();
+    return RESPONSE_ALREADY_SENT;
+  }
   waitForReader(outgoing);
   outgoing.once('close', onGone);
   outgoing.writeHead(200, headers);

@@ -12,7 +12,8 @@ export function feedRoutes(service: Service): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
   const feed = new EventFeed(service);
   service.metrics.gauge('imagelog_followers', 'Clients that follow the log.', () => feed.size);
-  const formats = new FeedFormats(service.store.stats().storeId);
+  const { storeId } = service.store.stats();
+  const formats = new FeedFormats(storeId);
   routes.get('/events', async (c) => {
     requireAction(c, service, 'read');
     const { store, past } = service;
@@ -25,6 +26,6 @@ export function feedRoutes(service: Service): Hono<ServerEnv> {
     const answer = eventAnswer(request, { head, isPast: past !== undefined, formats });
     return answer === undefined ? c.body(null, 204) : feedResponse(c, feed, answer);
   });
-  routes.route('/consumers', consumerRoutes(service, { feed, formats }));
+  routes.route('/consumers', consumerRoutes(service, { feed, formats, storeId }));
   return routes;
 }

@@ -38,8 +38,10 @@ interface WebhookSurroundings {
   readonly storeId: string;
   /** Opens the consumer that keeps its position. */
   readonly open: () => Consumer;
-  /** Receives notices: an event that was skipped, a webhook that stopped. */
+  /** Receives unexpected failures. */
   readonly onFailure: (error: unknown) => void;
+  /** Receives what an operator should know: a target that fails, an event that was skipped, a webhook that stopped. */
+  readonly onNotice: (notice: string) => void;
 }
 
 type Outcome =
@@ -58,6 +60,7 @@ export class Webhook {
   #consumer: Consumer;
   readonly #deadLetters: DeadLetter[] = [];
   #state: WebhookState['state'] = 'waiting';
+  #isFailing = false;
   #delivered = 0;
   #skipped = 0;
   #attempts = 0;
@@ -154,11 +157,13 @@ export class Webhook {
       if (outcome.kind === 'done') {
         this.#attempts = 0;
         this.#lastError = undefined;
+        this.#isFailing = false;
         return outcome;
       }
       this.#attempts += 1;
       this.#lastError = outcome.error;
       if (outcome.kind === 'gone' || isLast()) return outcome;
+      this.#noticeFailing(outcome.error);
       if (!(await this.#backOff(outcome.waitMs))) return undefined;
     }
   }
@@ -236,20 +241,24 @@ export class Webhook {
     }
   }
 
+  /** At the first failure; the next notice comes after the target took something. */
+  #noticeFailing(error: string): void {
+    if (!this.#isFailing) this.#shared.onNotice(`${this.#target.consumer} fails and is tried again: ${error}`);
+    this.#isFailing = true;
+  }
+
   #skip(seq: number, error: string): void {
     this.#skipped += 1;
     this.#deadLetters.push({ seq, attempts: this.#attempts, error, at: new Date().toISOString() });
     if (this.#deadLetters.length > MAX_DEAD_LETTERS) this.#deadLetters.shift();
     const { consumer } = this.#target;
-    this.#shared.onFailure(
-      new Error(`${consumer}: event ${seq} was skipped after ${this.#attempts} attempts: ${error}`),
-    );
+    this.#shared.onNotice(`${consumer}: event ${seq} was skipped after ${this.#attempts} attempts: ${error}`);
   }
 
   #stop(why: string): false {
     this.#state = 'stopped';
     this.#lastError = why;
-    this.#shared.onFailure(new Error(`${this.#target.consumer} stopped until the server starts again: ${why}`));
+    this.#shared.onNotice(`${this.#target.consumer} stopped until the server starts again: ${why}`);
     return false;
   }
 

@@ -7,6 +7,7 @@ import { checkedWebhooks, type WebhookOptions } from './webhook-options.js';
 interface WebhooksSurroundings {
   readonly store: EventStore;
   readonly onFailure: (error: unknown) => void;
+  readonly onNotice: (notice: string) => void;
 }
 
 /** The webhooks of a server. Each goes its own way: a slow target holds up no other. */
@@ -18,7 +19,7 @@ export class Webhooks {
    * @throws {StoreError} CONSUMER_INVALID, CONSUMER_TAKEN, STORE_READ_ONLY, TIME_OUT_OF_RANGE, those of filters
    * @throws {TypeError} for a wrong type or name of an option; RangeError for a wrong value
    */
-  constructor({ store, onFailure }: WebhooksSurroundings, options: readonly WebhookOptions[]) {
+  constructor({ store, onFailure, onNotice }: WebhooksSurroundings, options: readonly WebhookOptions[]) {
     const targets = checkedWebhooks(options);
     if (targets.length === 0) return;
     const { storeId } = store.stats();
@@ -27,7 +28,7 @@ export class Webhooks {
         const { from = store.log.head.seq + 1, filter } = target;
         const start = checkStart(from, store.log.head.seq);
         const open = (): Consumer => store.consumer(target.consumer, { from: start, filter });
-        this.#webhooks.set(target.consumer, new Webhook(target, { storeId, open, onFailure }));
+        this.#webhooks.set(target.consumer, new Webhook(target, { storeId, open, onFailure, onNotice }));
       }
     } catch (error) {
       void this.close();
@@ -38,6 +39,12 @@ export class Webhooks {
   /** Returns what the webhook of this consumer does; undefined if it has none. */
   state(consumer: string): WebhookState | undefined {
     return this.#webhooks.get(consumer)?.state;
+  }
+
+  /** Returns how many there are in a state; undefined without any webhook. */
+  countOf(state: WebhookState['state']): number | undefined {
+    if (this.#webhooks.size === 0) return undefined;
+    return [...this.#webhooks.values()].filter((webhook) => webhook.state.state === state).length;
   }
 
   async close(): Promise<void> {

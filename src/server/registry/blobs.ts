@@ -26,10 +26,11 @@ export async function getBlob({ c, service, path, reads, isPast }: RegistryExcha
     ...(range === undefined ? {} : { 'content-range': `bytes ${range.first}-${range.last}/${blob.size}` }),
   };
   if (isHead || size === 0) return new Response(null, { status: 200, headers });
-  const head = { status: range === undefined ? 200 : 206, headers } as const;
+  const { onFailure } = service;
+  const sending = { status: range === undefined ? 200 : 206, headers, onFailure } as const;
   const { lend } = blob;
-  const answer = lend && lent(c, head, (nextBuffer) => lend(nextBuffer, range));
-  return answer ?? streamed(c, head, blob.read(range));
+  const answer = lend && lent(c, sending, (nextBuffer) => lend(nextBuffer, range));
+  return answer ?? streamed(c, sending, blob.read(range));
 }
 
 /** Removes a blob that no manifest names yet. */

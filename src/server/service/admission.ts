@@ -11,8 +11,8 @@ export interface RequestLimits {
   readonly maxRequests: number;
 }
 
-/** Paths of answers that have no end. */
-const FEED = /^\/(?:events|consumers)(?:\/|$)/;
+/** Paths of answers that have no end, or wait for an event. */
+const FEED = /^\/(?:events|consumers\/[^/]+\/events)\/?$/;
 
 /** Seconds after which a client may try again. */
 const RETRY_AFTER_BUSY_S = 1;

@@ -30,6 +30,8 @@ export interface ListenOptions {
   readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Uint8Array) => void;
   /** Told of connections and requests that are refused before any route. */
   readonly onRefused: (refused: Refused) => void;
+  /** Told of connections that the system did not give, as for lack of file descriptors. */
+  readonly onNotice: (notice: string) => void;
 }
 
 /** A server that listens. */
@@ -44,6 +46,8 @@ export interface Listening {
 
 /** How often connections are asked whether they are idle by now, while the server stops. */
 const STOP_POLL_MS = 50;
+/** Shortest time between two notices of connections that failed. */
+const ACCEPT_NOTICE_MS = 10_000;
 /** How often Node looks for connections whose headers take too long. */
 const HEADERS_CHECK_MS = 2_000;
 
@@ -61,12 +65,30 @@ export async function listen(listener: RequestListener, options: ListenOptions):
     await Promise.all(opened.map(({ server, remove }) => closed(server, remove)));
     throw error;
   }
-  for (const { server } of opened) counter.watch(server);
+  for (const { server, url } of opened) {
+    counter.watch(server);
+    reportFailedAccepts(server, url, options.onNotice);
+  }
   return {
     urls: opened.map(({ url }) => url),
     connections: () => counter.count,
     stop: async (timeoutMs) => stopAll(opened, timeoutMs, counter),
   };
+}
+
+/** Without a listener such an error would end the process. */
+function reportFailedAccepts(server: Server, url: string, onNotice: (notice: string) => void): void {
+  let toldAt = Number.NEGATIVE_INFINITY;
+  let failed = 0;
+  server.on('error', (error) => {
+    failed += 1;
+    const now = performance.now();
+    // While descriptors are short, every connection fails.
+    if (now - toldAt < ACCEPT_NOTICE_MS) return;
+    onNotice(`cannot accept connections at ${url}: ${systemCode(error)} (${failed} since the last notice)`);
+    toldAt = now;
+    failed = 0;
+  });
 }
 
 interface Opened {

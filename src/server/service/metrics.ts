@@ -20,7 +20,8 @@ export class ServerMetrics {
   readonly #sent: Counter;
   readonly #refused: Counter<'code'>;
 
-  constructor(store: EventStore) {
+  /** `past` is the last event that is served; undefined for the head. */
+  constructor(store: EventStore, past: Promise<number> | undefined) {
     this.#registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
     const registers = [this.#registry];
     this.#requests = new Counter({
@@ -45,7 +46,7 @@ export class ServerMetrics {
       labelNames: ['code'],
       registers,
     });
-    this.#addStore(store);
+    this.#addStore(store, past);
     this.#addProcess();
   }
 
@@ -87,8 +88,8 @@ export class ServerMetrics {
     return this.#registry.metrics();
   }
 
-  #addStore(store: EventStore): void {
-    this.gauge('imagelog_log_head', 'Seq of the last event.', () => store.log.head.seq);
+  #addStore(store: EventStore, past: Promise<number> | undefined): void {
+    this.gauge('imagelog_log_head', 'Seq of the last event.', () => past ?? store.log.head.seq);
     this.gauge('imagelog_images', 'Images in the store.', () => store.len());
     this.gauge(
       'imagelog_references',

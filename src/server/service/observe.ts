@@ -3,6 +3,7 @@ import type { Context, MiddlewareHandler } from 'hono';
 import { routePath } from 'hono/route';
 import type { Caller, ServerEnv } from '../exchange.js';
 import { answerTo } from '../failure.js';
+import { isBrokenOff } from './broken-off.js';
 import type { BodyWatch, Watched } from './body-watch.js';
 import { loggedPath } from './logged-path.js';
 import type { RequestReport } from './request-report.js';
@@ -37,7 +38,8 @@ export function observed({ began, ended, bodies, now }: Observer): MiddlewareHan
       await next();
     } finally {
       // The answer leaves after this returns, and nobody waits for it.
-      void reportOnceLeft({ left, watched, time, startedAt, described: describe(c) }, { bodies, ended });
+      const isGone = outgoing.destroyed && !outgoing.headersSent;
+      void reportOnceLeft({ left, watched, time, startedAt, described: describe(c), isGone }, { bodies, ended });
     }
   };
 }
@@ -48,18 +50,20 @@ interface Leaving {
   readonly time: number;
   readonly startedAt: number;
   readonly described: Described;
+  /** Whether the client left before there was an answer. */
+  readonly isGone: boolean;
 }
 
 /** Outside of the handler, whose exchange would otherwise stay in memory as long as a client follows the log. */
 async function reportOnceLeft(
-  { left, watched, time, startedAt, described }: Leaving,
+  { left, watched, time, startedAt, described, isGone }: Leaving,
   { bodies, ended }: Pick<Observer, 'bodies' | 'ended'>,
 ): Promise<void> {
   await left;
   bodies.forget(watched);
   const { outgoing, socket } = watched;
   const isCut = !outgoing.writableFinished;
-  const status = outgoing.headersSent ? outgoing.statusCode : 0;
+  const status = outgoing.headersSent && !isGone ? outgoing.statusCode : 0;
   const slow = watched.status === undefined ? {} : { status: watched.status, code: 'REQUEST_TIMEOUT' };
   const durationMs = performance.now() - startedAt;
   ended({ ...described, status, ...trafficOf(socket), isCut, ...slow, time, durationMs });
@@ -79,7 +83,7 @@ function describe(c: Context<ServerEnv>): Described {
   const caller = c.get('caller') as Caller | undefined;
   const { incoming } = bindingsOf(c);
   const refusal = c.get('refusal');
-  const { body } = c.error === undefined ? {} : answerTo(c.error);
+  const { body } = c.error === undefined || isBrokenOff(incoming, c.error) ? {} : answerTo(c.error);
   return {
     address: caller?.address ?? (incoming === undefined ? undefined : (incoming.socket.remoteAddress ?? '')),
     actor: caller?.grant.actor,

@@ -10,14 +10,14 @@ import {
 } from '../../limits.js';
 import { accessFrom } from '../access/access-from.js';
 import type { AccessOptions } from '../access/options.js';
-import { buildServer } from '../create-server.js';
+import { buildServer, type StoreServer } from '../create-server.js';
 import { checkedWebhooks, type WebhookOptions } from '../feed/webhook-options.js';
 import { compileRule, type MirrorRule } from '../mirror/rules.js';
-import type { ServerOptions } from '../service.js';
+import type { ServerOptions, Service } from '../service.js';
 import { AccessLog, openLogFile, streamLog } from './access-log.js';
 import type { ListenAddress } from './address.js';
 import type { ConnectionLimits } from './connections.js';
-import { listen } from './listen.js';
+import { listen, type Listening } from './listen.js';
 import { readSettings } from './settings-file.js';
 import type { SocketMode } from './socket.js';
 import { type TlsFiles, TlsKeys } from './tls.js';
@@ -97,8 +97,26 @@ export async function serveStore(store: EventStore, options: ServeOptions): Prom
 async function serveWith(store: EventStore, options: ServeOptions, { log, tls }: Opened): Promise<Serving> {
   const fromFiles = await serverOptions(options);
   const { server, service } = buildServer(store, withLog({ ...options.server, ...fromFiles }, log));
-  await service.past;
-  const { metrics, proxies } = service;
+  try {
+    await service.past;
+    const listening = await listenWith(server, service, { options, log, tls });
+    return servingOf(server, listening, { log, tls });
+  } catch (error) {
+    // Webhooks, mirrors and the upkeep of uploads run by now.
+    await server.close();
+    throw error;
+  }
+}
+
+interface Listeners extends Opened {
+  readonly options: ServeOptions;
+}
+
+async function listenWith(
+  server: StoreServer,
+  { metrics, proxies }: Service,
+  { options, log, tls }: Listeners,
+): Promise<Listening> {
   const listening = await listen(server.listener, {
     addresses: options.listen,
     socket: options.socket,
@@ -110,8 +128,13 @@ async function serveWith(store: EventStore, options: ServeOptions, { log, tls }:
       metrics.refused(refused.code);
       log?.refused(refused, Date.now());
     },
+    onNotice: options.onNotice,
   });
   metrics.gauge('imagelog_http_connections', 'Open connections.', listening.connections);
+  return listening;
+}
+
+function servingOf(server: StoreServer, listening: Listening, { log, tls }: Opened): Serving {
   return {
     urls: listening.urls,
     async reload() {
@@ -136,9 +159,15 @@ async function serverOptions({ files = {}, server, onNotice }: ServeOptions): Pr
     access:
       access === undefined
         ? server.access
-        : await readSettings(access, (options: AccessOptions) => accessFrom(options, { onNotice })),
-    mirrors: mirrors === undefined ? server.mirrors : await readSettings(mirrors, checkedRules),
-    webhooks: webhooks === undefined ? server.webhooks : await readSettings(webhooks, checkedTargets),
+        : await readSettings({ option: 'access', path: access }, (options: AccessOptions) =>
+            accessFrom(options, { onNotice }),
+          ),
+    mirrors:
+      mirrors === undefined ? server.mirrors : await readSettings({ option: 'mirrors', path: mirrors }, checkedRules),
+    webhooks:
+      webhooks === undefined
+        ? server.webhooks
+        : await readSettings({ option: 'webhooks', path: webhooks }, checkedTargets),
     onNotice: server.onNotice ?? onNotice,
   };
 }

@@ -17,8 +17,9 @@ export interface Served {
   readonly http: Server;
   /** The connections that are open. */
   readonly sockets: ReadonlySet<Socket>;
-  /** Failures and notices that were reported. */
+  /** Those that were reported. */
   readonly failures: readonly unknown[];
+  readonly notices: readonly string[];
   close(): Promise<void>;
 }
 
@@ -29,7 +30,12 @@ export async function serve(
   { port = 0, ...options }: ServerOptions & { readonly port?: number } = {},
 ): Promise<Served> {
   const failures: unknown[] = [];
-  const server = createServer(store, { onFailure: (error) => failures.push(error), ...options });
+  const notices: string[] = [];
+  const server = createServer(store, {
+    onFailure: (error) => failures.push(error),
+    onNotice: (notice) => notices.push(notice),
+    ...options,
+  });
   const http = createHttpServer(server.listener);
   const sockets = new Set<Socket>();
   http.on('connection', (socket) => {
@@ -51,7 +57,16 @@ export async function serve(
     await closed;
   };
   t.teardown(close);
-  return { url: `http://127.0.0.1:${address.port}`, port: address.port, server, http, sockets, failures, close };
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    port: address.port,
+    server,
+    http,
+    sockets,
+    failures,
+    notices,
+    close,
+  };
 }
 
 /** Creates images, so many events. */

@@ -212,7 +212,7 @@ test('an event beyond the limit of attempts is skipped with a notice, or stops t
     ],
   });
   await write(store, 3);
-  await until(() => skips.got.length === 5 && own.failures.length === 2);
+  await until(() => skips.got.length === 5 && own.notices.length === 4);
   t.deepEqual(
     skips.got.map(({ seq }) => seq),
     [1, 2, 2, 2, 3],
@@ -228,9 +228,14 @@ test('an event beyond the limit of attempts is skipped with a notice, or stops t
   const stopped = await stateOf(own, 'stops');
   t.is(stopped.position, 1);
   t.like(stopped.webhook, { state: 'stopped', delivered: 1, skipped: 0 });
-  const notices = own.failures.map((error) => (error as Error).message).sort();
-  t.deepEqual(notices, [
+  const metrics = await (await fetch(`${own.url}/metrics`)).text();
+  t.regex(metrics, /imagelog_webhooks_stopped 1/);
+  t.regex(metrics, /imagelog_webhooks_retrying 0/);
+  t.deepEqual(own.failures, []);
+  t.deepEqual([...own.notices].sort(), [
+    'webhook.skips fails and is tried again: the target answered 400',
     'webhook.skips: event 2 was skipped after 3 attempts: the target answered 400',
+    'webhook.stops fails and is tried again: the target answered 400',
     'webhook.stops stopped until the server starts again: event 2 was not delivered after 2 attempts: the target answered 400',
   ]);
 });
@@ -256,7 +261,7 @@ test('of many that were skipped the newest are shown, and all are counted and re
     deadLetters.map(({ seq }) => seq),
     seqs(6, count),
   );
-  t.is(own.failures.length, count);
+  t.is(own.notices.length, count);
 });
 
 test('without options a target has 15 seconds, any number of attempts and no signature', (t) => {

@@ -50,5 +50,6 @@ test('a logged path keeps values of what routes ask for, and no others', (t) => 
   t.is(loggedPath('http://host/v2/a/tags/list?n=2&last=b'), '/v2/a/tags/list?n=2&last=b');
   t.is(loggedPath('http://host/x?token=secret&N=1&n=1'), '/x?token=…&N=…&n=1');
   t.is(loggedPath('http://host/x?secret'), '/x?…');
+  t.is(loggedPath('http://host/events?actor=ann&holder=h&wait=5'), '/events?actor=ann&holder=h&wait=5');
   t.is(loggedPath('http://host'), '/');
 });

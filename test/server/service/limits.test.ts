@@ -44,6 +44,7 @@ test('requests beyond the limit are 503 with Retry-After; feeds do not count', a
   const feeds = [app.request('/events'), app.request('/consumers/a/events')];
   const slow = [app.request('/a'), app.request('/b')];
   t.is((await app.request('/quick')).status, 503);
+  t.is((await app.request('/consumers/a/ack')).status, 503);
   release();
   for (const answer of await Promise.all([...slow, ...feeds])) t.is(answer.status, 200);
   t.is((await app.request('/quick')).status, 200);

@@ -14,7 +14,10 @@ test('a server removes uploads that expired until it ends', async (t) => {
   const failures: unknown[] = [];
   const ending = new AbortController();
   const { signal } = ending;
-  keepUploads({ store, metrics: new ServerMetrics(store), onFailure: (error) => failures.push(error), signal }, 5);
+  keepUploads(
+    { store, metrics: new ServerMetrics(store, undefined), onFailure: (error) => failures.push(error), signal },
+    5,
+  );
   await uploads.start('docker.io/shop/app', 'ann');
   await delay(30);
   t.is(uploads.used.uploads, 1, 'not yet');
@@ -36,7 +39,7 @@ test('a store that is read or closed has nothing to remove', async (t) => {
   const failures: unknown[] = [];
   const ending = new AbortController();
   const onFailure = (error: unknown): number => failures.push(error);
-  keepUploads({ store, metrics: new ServerMetrics(store), onFailure, signal: ending.signal }, 5);
+  keepUploads({ store, metrics: new ServerMetrics(store, undefined), onFailure, signal: ending.signal }, 5);
   await delay(20);
   await store.close();
   await delay(20);

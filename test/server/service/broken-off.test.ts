@@ -1,0 +1,111 @@
+import { once } from 'node:events';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { getRequestListener } from '@hono/node-server';
+import test from 'ava';
+import { Hono } from 'hono';
+import { StoreError } from '../../../src/errors.js';
+import { lent, type ServerEnv, streamed } from '../../../src/server/exchange.js';
+import { configPart, layerPart, manifestOf } from '../conformance/content.js';
+import { until } from '../feed/serving.js';
+import { startRegistry } from '../start-registry.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
+import { rawClient } from './raw-client.js';
+import { serving } from './serving.js';
+
+test('an upload that its client breaks off is no failure of the server, and has status 0', async (t) => {
+  const failures: unknown[] = [];
+  const { url, port, reports, notices } = await serving(t, {
+    server: { onFailure: (error) => failures.push(error) },
+  });
+  const begun = await fetch(`${url}/v2/app/blobs/uploads/`, { method: 'POST' });
+  const path = begun.headers.get('location')?.replace(url, '');
+  for (const start of [`PATCH ${path}`, `PUT ${path}?digest=sha256:${'0'.repeat(64)}`, 'POST /consumers/x/ack']) {
+    const before = reports.length;
+    const { socket } = rawClient(t, port, `${start} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc`);
+    await once(socket, 'connect');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    socket.destroy();
+    await until(() => reports.length > before);
+    t.like(reports.at(-1), { status: 0, isCut: true, code: undefined }, start);
+  }
+  t.deepEqual(failures, []);
+  t.deepEqual(notices, []);
+});
+
+/** Returns the path of the file of so many bytes, of which there is one. */
+async function fileOf(directory: string, size: number): Promise<string> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  const paths = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name));
+  const sizes = await Promise.all(paths.map(async (path) => (await stat(path)).size));
+  const found = paths.filter((_, at) => sizes[at] === size);
+  if (found.length !== 1) throw new Error(`${found.length} files have ${size} bytes`);
+  return found[0] ?? '';
+}
+
+test('a blob whose file is not readable is an error answer', async (t) => {
+  const directory = await temporaryDirectory(t);
+  const { base, failures } = await startRegistry(t, directory);
+  const layer = layerPart('gzip');
+  const bytes = layer.blob?.bytes ?? Buffer.of();
+  const config = configPart([layer], {});
+  const manifest = manifestOf(config, [layer]);
+  const push = async ({ blob }: typeof layer): Promise<void> => {
+    const url = `${base}/v2/app/blobs/uploads/?digest=${blob?.digest}`;
+    t.is((await fetch(url, { method: 'POST', body: Buffer.from(blob?.bytes ?? '') })).status, 201);
+  };
+  await push(layer);
+  await push(config);
+  const layerUrl = `${base}/v2/app/blobs/${layer.descriptor.digest}`;
+  const headers = { 'content-type': manifest.mediaType };
+  const body = Buffer.from(manifest.bytes);
+  t.is((await fetch(`${base}/v2/app/manifests/1`, { method: 'PUT', headers, body })).status, 201);
+  t.is((await (await fetch(layerUrl)).arrayBuffer()).byteLength, bytes.length);
+  const path = await fileOf(directory, bytes.length);
+  await rm(path);
+  await mkdir(path);
+  const answer = await fetch(layerUrl);
+  t.is(answer.status, 500);
+  t.like(await answer.json(), { errors: [{ code: 'BLOB_CORRUPT' }] });
+  t.is(failures.length, 1);
+});
+
+test('an answer whose body fails once it began is cut, and the failure reported', async (t) => {
+  const failures: unknown[] = [];
+  const onFailure = (error: unknown): number => failures.push(error);
+  const sending = { status: 200, headers: { 'content-length': '10' }, onFailure } as const;
+  const failing = async function* (): AsyncGenerator<Uint8Array> {
+    yield new Uint8Array(5);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    throw new StoreError('IO_FAILED', 'cannot read');
+  };
+  const app = new Hono<ServerEnv>();
+  app.get('/lent', async (c) => (await lent(c, sending, failing)) ?? c.text(''));
+  app.get('/streamed', (c) => streamed(c, sending, Readable.from(failing(), { objectMode: false })));
+  const http = createServer(getRequestListener((request, env) => app.fetch(request, env))).listen(0, '127.0.0.1');
+  await once(http, 'listening');
+  t.teardown(() => http.close());
+  const { port } = http.address() as AddressInfo;
+  for (const path of ['lent', 'streamed']) {
+    await t.throwsAsync(async () => (await fetch(`http://127.0.0.1:${port}/${path}`)).arrayBuffer());
+  }
+  t.deepEqual(
+    failures.map((error) => (error as StoreError).code),
+    ['IO_FAILED', 'IO_FAILED'],
+  );
+});
+
+test('a staged blob whose file is gone is an error answer', async (t) => {
+  const directory = await temporaryDirectory(t);
+  const { base } = await startRegistry(t, directory);
+  const { blob } = configPart([], { fields: { comment: 'x'.repeat(100) } });
+  const url = `${base}/v2/app/blobs/uploads/?digest=${blob?.digest}`;
+  t.is((await fetch(url, { method: 'POST', body: Buffer.from(blob?.bytes ?? '') })).status, 201);
+  const place = `${base}/v2/app/blobs/${blob?.digest}`;
+  t.is((await (await fetch(place)).arrayBuffer()).byteLength, blob?.bytes.length ?? 0);
+  await rm(await fileOf(directory, blob?.bytes.length ?? 0));
+  t.is((await fetch(place)).status, 500);
+});
