@@ -88,7 +88,8 @@ export interface CommandAccess {
 /**
  * Returns the context of a parsed `command`.
  * @throws {UsageError} for a server named to a command that no server runs
- * @throws {CommandDeclined} if the client understood its command line in another way
+ * @throws {CommandDeclined} in a server: for a command that no server runs, and if the client
+ *   understood its command line in another way
  */
 export function contextOf(
   command: Command,
@@ -99,6 +100,8 @@ export function contextOf(
   const options = globalOptionsOf(command);
   const { client } = io;
   if (client === undefined) refuseHost(command.name(), options, entry, io);
+  // Our own client asks for none of them; others may.
+  else if (entry.may === undefined) client.decline();
   else client.mustBeAsked({ store: options.store, host: options.host || undefined });
   return {
     io,
