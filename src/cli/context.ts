@@ -145,7 +145,10 @@ export function isForPeople({ out, json, quiet }: Pick<CommandContext, 'out' | '
 
 function writeOptions({ actor, reason, requestId }: GlobalOptions, { env, client }: CliIo): WriteOptions {
   const variable = nonEmpty(env['IMAGELOG_ACTOR']);
-  if (client !== undefined) return { ...client.originOf({ typed: actor, variable }), reason, requestId };
+  if (client !== undefined) {
+    const origin = client.originOf({ typed: actor, variable });
+    return { ...origin, reason, requestId: requestId ?? origin.requestId };
+  }
   return { actor: actor ?? variable, reason, requestId };
 }
 

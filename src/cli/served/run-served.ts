@@ -159,7 +159,7 @@ class ServedClient implements CommandClient {
       : ((grant.may('admin') ? actor.typed : undefined) ?? grant.actor);
     const { agent, traceparent, connection } = this.#call;
     const address = connection.address === '' ? undefined : connection.address;
-    return { actor: own, via: 'command', address, agent, traceparent };
+    return { actor: own, via: 'command', address, agent, traceparent, requestId: this.#call.requestId };
   }
 
   pull(name: string, asked: PullRequest): Promise<PulledContent> {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import { Socket } from 'node:net';
@@ -84,7 +83,7 @@ export class CommandService {
       grant,
       connection,
       agent: fitting(agent, MAX_AGENT_BYTES),
-      requestId: fitting(headerText(requestId), MAX_ACTOR_BYTES) ?? randomUUID(),
+      requestId: fitting(headerText(requestId), MAX_ACTOR_BYTES),
       traceparent: fitting(headerText(traceparent), MAX_TRACEPARENT_BYTES),
     });
   }
@@ -207,4 +206,7 @@ function refuse(socket: Duplex, error: unknown): void {
     'connection: close',
   ];
   socket.end(`${lines.join('\r\n')}\r\n\r\n${text}`);
+  // A client that does not close would keep the connection.
+  if (socket instanceof Socket) socket.destroySoon();
+  else socket.once('finish', () => socket.destroy());
 }
