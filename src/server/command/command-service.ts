@@ -48,10 +48,21 @@ export class CommandService {
     this.#running.add(running);
   };
 
-  /** Resolves when every command has ended; each is asked to by the signal of the service. */
-  async close(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running);
-    for (const each of this.#connections) each.destroy();
+  /**
+   * Resolves when every command has ended; each is asked to by the signal of the service. After
+   * `timeoutMs` its connection is cut: it may wait for a client that reads nothing.
+   */
+  async close(timeoutMs: number): Promise<void> {
+    const cut = (): void => {
+      for (const each of this.#connections) each.destroy();
+    };
+    const timer = setTimeout(cut, timeoutMs);
+    try {
+      while (this.#running.size > 0) await Promise.all(this.#running);
+    } finally {
+      clearTimeout(timer);
+    }
+    cut();
   }
 
   async #take(request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void> {

@@ -120,7 +120,7 @@ async function serveWith(store: EventStore, options: ServeOptions, { log, tls }:
     },
     async stop(timeoutMs = STOP_TIMEOUT_MS) {
       const stopped = listening.stop(timeoutMs);
-      await server.close();
+      await server.close(timeoutMs);
       const cut = await stopped;
       await tls?.[Symbol.asyncDispose]();
       await log?.close();
