@@ -88,7 +88,8 @@ export interface CommandAccess {
 /**
  * Returns the context of a parsed `command`.
  * @throws {UsageError} for a server named to a command that no server runs
- * @throws {CommandDeclined} if the client understood its command line in another way
+ * @throws {CommandDeclined} in a server: for a command that no server runs, and if the client
+ *   understood its command line in another way
  */
 export function contextOf(
   command: Command,
@@ -99,6 +100,8 @@ export function contextOf(
   const options = globalOptionsOf(command);
   const { client } = io;
   if (client === undefined) refuseHost(command.name(), options, entry, io);
+  // Our own client asks for none of them; others may.
+  else if (entry.may === undefined) client.decline();
   else client.mustBeAsked({ store: options.store, host: options.host || undefined });
   return {
     io,
@@ -142,7 +145,10 @@ export function isForPeople({ out, json, quiet }: Pick<CommandContext, 'out' | '
 
 function writeOptions({ actor, reason, requestId }: GlobalOptions, { env, client }: CliIo): WriteOptions {
   const variable = nonEmpty(env['IMAGELOG_ACTOR']);
-  if (client !== undefined) return { ...client.originOf({ typed: actor, variable }), reason, requestId };
+  if (client !== undefined) {
+    const origin = client.originOf({ typed: actor, variable });
+    return { ...origin, reason, requestId: requestId ?? origin.requestId };
+  }
   return { actor: actor ?? variable, reason, requestId };
 }
 

@@ -48,8 +48,12 @@ async function perform(argv: readonly string[], io: CliIo, { outputs, act, repor
 /** Commands that work without the configuration file, as help does: a shell runs one when it starts. */
 const WITHOUT_CONFIG: readonly string[] = ['completion', 'version'];
 
-/** Applies the configuration file; one that cannot be read fails a command when it is performed. */
+/**
+ * Applies the configuration file; one that cannot be read fails a command when it is performed. A
+ * client of a server has applied its own.
+ */
 function configure(io: CliIo, act: Act): { readonly configured: CliIo; readonly perform: Act } {
+  if (io.client !== undefined) return { configured: io, perform: act };
   try {
     return { configured: withConfig(io), perform: act };
   } catch (error) {

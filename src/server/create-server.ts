@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
-import { MAX_REQUESTS_IN_FLIGHT, MAX_URL_LENGTH, MIN_BODY_RATE, STALL_TIMEOUT_MS } from '../limits.js';
+import { MAX_REQUESTS_IN_FLIGHT, MAX_URL_LENGTH, MIN_BODY_RATE, STALL_TIMEOUT_MS, STOP_TIMEOUT_MS } from '../limits.js';
 import { mustBeCount, mustBeFunction, mustBeObject, mustBeOptions } from '../store/argument-types.js';
 import type { EventStore } from '../store/event-store.js';
 import type { When } from '../store/past/audit.js';
@@ -24,8 +24,11 @@ export interface StoreServer {
   readonly fetch: (request: Request) => Promise<Response>;
   /** For the event `upgrade` of the same server: `/command`, which the command line uses. */
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Uint8Array) => void;
-  /** Refuses new requests, and ends feeds, commands and other long answers, and webhooks. The store stays open. */
-  close(): Promise<void>;
+  /**
+   * Refuses new requests, and ends feeds, commands and other long answers, and webhooks. The store stays open.
+   * Commands have `timeoutMs` to end, then their connections are cut; default 30,000.
+   */
+  close(timeoutMs?: number): Promise<void>;
 }
 
 /** Serves an open store: registry, feed, evidence. The store stays the caller's to close, after the server. */
@@ -71,9 +74,9 @@ function builtServer(
     listener: (incoming, outgoing) => void answer(incoming, outgoing),
     fetch: async (request) => app.fetch(request, {}),
     upgrade: commands.upgrade,
-    close: async () => {
+    close: async (timeoutMs = STOP_TIMEOUT_MS) => {
       closing.abort();
-      await Promise.all([service.webhooks.close(), commands.close()]);
+      await Promise.all([service.webhooks.close(), commands.close(timeoutMs)]);
     },
   };
   return { server, service };

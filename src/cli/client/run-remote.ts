@@ -13,6 +13,7 @@ import { defaultActor } from '../../store/open/default-actor.js';
 import { Interruption, UsageError } from '../exit-codes.js';
 import type { CliIo, OutputStream } from '../output.js';
 import type { CommandStart } from '../served/command-start.js';
+import { isSent } from '../served/sent-variables.js';
 import { nonEmpty } from '../settings.js';
 import { toWire } from '../wire-errors.js';
 import { type Connection, nameOf } from './connect.js';
@@ -24,11 +25,6 @@ import type { Target } from './target.js';
 const OUTPUT_KINDS = { [fromServer.stdout]: 'stdout', [fromServer.stderr]: 'stderr' } as const;
 
 type OutputName = 'stdout' | 'stderr' | 'pager';
-
-/** Variables that stay here: where the store is, secrets, and what only this machine can use. */
-const KEPT: ReadonlySet<string> = new Set(['STORE', 'HOST', 'TOKEN', 'KEY', 'PAGER'].map((name) => `IMAGELOG_${name}`));
-/** Variables of others that change what is printed. */
-const SENT: ReadonlySet<string> = new Set(['NO_COLOR', 'FORCE_COLOR', 'COLUMNS', 'TERM', 'LANG']);
 
 /** A pager, which runs here. */
 type Pager = OutputStream & { readonly exitCode: number | null | undefined; leave(): Promise<void> };
@@ -99,9 +95,7 @@ async function startOf(
   const [stdout, stderr] = [factsOf(io.stdout), factsOf(io.stderr)];
   const { timeZone, notice } = io.timeZone === undefined ? zoneOf(io.env['TZ']) : { timeZone: io.timeZone };
   if (notice !== undefined) io.stderr.write(`imagelog: notice: ${notice}\n`);
-  const env = Object.entries(io.env).filter(
-    ([name, value]) => value !== undefined && (SENT.has(name) || (name.startsWith('IMAGELOG_') && !KEPT.has(name))),
-  );
+  const env = Object.entries(io.env).filter(([name, value]) => value !== undefined && isSent(name));
   return {
     argv,
     env: Object.fromEntries(env),

@@ -1,11 +1,12 @@
 import { FrameError } from '../../server/command/frames.js';
 import { isTimeZone } from '../../model/time-zone.js';
 import { numberIn, type OutputFacts } from './client-link.js';
+import { isSent } from './sent-variables.js';
 
 /** The first frame of a client: its command line, and its surroundings that matter to a command. */
 export interface CommandStart {
   readonly argv: readonly string[];
-  /** Variables that change what a command prints or writes; no secrets, no paths. */
+  /** Those that `isSent` names; others that a client sends are dropped. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdin: Pick<OutputFacts, 'isTTY'>;
   readonly stdout: OutputFacts;
@@ -34,7 +35,7 @@ export function parseStart(frame: Readonly<Record<string, unknown>>): CommandSta
   if (typeof actor !== 'string') throw wrong('actor');
   return {
     argv,
-    env: Object.fromEntries(texts),
+    env: Object.fromEntries(texts.filter(([name]) => isSent(name))),
     stdin: { isTTY: Object(frame['stdin'])['isTTY'] === true },
     stdout: outputIn(frame, 'stdout'),
     stderr: outputIn(frame, 'stderr'),

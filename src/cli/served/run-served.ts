@@ -141,7 +141,11 @@ class ServedClient implements CommandClient {
   mustBeAllowed(action: Action): void {
     const { grant } = this.#call;
     const who = grant.actor === undefined ? 'this client' : grant.actor;
-    if (!grant.may(action)) throw denied(`the server does not allow ${who} to ${VERBS[action]}`);
+    if (!grant.may(action)) {
+      // Rights for some repositories are not enough: a command sees all of them.
+      const rules = grant.hasRights && !grant.may('read') ? ' in the whole store: its rules name repositories' : '';
+      throw denied(`the server does not allow ${who} to ${VERBS[action]}${rules}`);
+    }
     if (action === 'read' || grant.mayNameActor || this.#actor === undefined) return;
     const { typed, variable } = this.#actor;
     const isOther = (name: string | undefined): boolean => name !== undefined && name !== grant.actor;
@@ -159,7 +163,7 @@ class ServedClient implements CommandClient {
       : ((grant.may('admin') ? namedBy(actor.typed, grant.actor) : undefined) ?? grant.actor);
     const { agent, traceparent, connection } = this.#call;
     const address = connection.address === '' ? undefined : connection.address;
-    return { actor: own, via: 'command', address, agent, traceparent };
+    return { actor: own, via: 'command', address, agent, traceparent, requestId: this.#call.requestId };
   }
 
   pull(name: string, asked: PullRequest): Promise<PulledContent> {

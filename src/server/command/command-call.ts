@@ -9,7 +9,8 @@ export interface CommandCall {
   readonly connection: Connection;
   /** `User-Agent` of the client. */
   readonly agent: string | undefined;
-  readonly requestId: string;
+  /** `X-Request-ID` of the client. */
+  readonly requestId: string | undefined;
   readonly traceparent: string | undefined;
   /** The first frame: its payload is the client's word. */
   readonly start: Frame;

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import { Socket } from 'node:net';
@@ -49,10 +48,21 @@ export class CommandService {
     this.#running.add(running);
   };
 
-  /** Resolves when every command has ended; each is asked to by the signal of the service. */
-  async close(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running);
-    for (const each of this.#connections) each.destroy();
+  /**
+   * Resolves when every command has ended; each is asked to by the signal of the service. After
+   * `timeoutMs` its connection is cut: it may wait for a client that reads nothing.
+   */
+  async close(timeoutMs: number): Promise<void> {
+    const cut = (): void => {
+      for (const each of this.#connections) each.destroy();
+    };
+    const timer = setTimeout(cut, timeoutMs);
+    try {
+      while (this.#running.size > 0) await Promise.all(this.#running);
+    } finally {
+      clearTimeout(timer);
+    }
+    cut();
   }
 
   async #take(request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void> {
@@ -84,7 +94,7 @@ export class CommandService {
       grant,
       connection,
       agent: fitting(agent, MAX_AGENT_BYTES),
-      requestId: fitting(headerText(requestId), MAX_ACTOR_BYTES) ?? randomUUID(),
+      requestId: fitting(headerText(requestId), MAX_ACTOR_BYTES),
       traceparent: fitting(headerText(traceparent), MAX_TRACEPARENT_BYTES),
     });
   }
@@ -207,4 +217,7 @@ function refuse(socket: Duplex, error: unknown): void {
     'connection: close',
   ];
   socket.end(`${lines.join('\r\n')}\r\n\r\n${text}`);
+  // A client that does not close would keep the connection.
+  if (socket instanceof Socket) socket.destroySoon();
+  else socket.once('finish', () => socket.destroy());
 }

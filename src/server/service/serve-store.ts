@@ -143,7 +143,7 @@ function servingOf(server: StoreServer, listening: Listening, { log, tls }: Open
     },
     async stop(timeoutMs = STOP_TIMEOUT_MS) {
       const stopped = listening.stop(timeoutMs);
-      await server.close();
+      await server.close(timeoutMs);
       const cut = await stopped;
       await tls?.[Symbol.asyncDispose]();
       await log?.close();
