@@ -74,7 +74,8 @@ test('a server runs no command whose entry has no `may`, whatever frame asks for
     t.is(past.code, 2, nameOf(entry));
     t.regex(past.stderr, /cannot be run in the past/);
   }
-  for (const made of ['made.key', 'made.backup', 'made.sock']) await t.throwsAsync(access(join(folder, made)), undefined, made);
+  for (const made of ['made.key', 'made.backup', 'made.sock'])
+    await t.throwsAsync(access(join(folder, made)), undefined, made);
   t.is(served.store.log.head.seq, seq);
   t.deepEqual(served.failures, []);
 });

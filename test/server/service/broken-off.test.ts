@@ -85,7 +85,8 @@ test('an answer whose body fails once it began is cut, and the failure reported'
   const app = new Hono<ServerEnv>();
   app.get('/lent', async (c) => (await lent(c, sending, failing)) ?? c.text(''));
   app.get('/streamed', (c) => streamed(c, sending, Readable.from(failing(), { objectMode: false })));
-  const http = createServer(getRequestListener((request, env) => app.fetch(request, env))).listen(0, '127.0.0.1');
+  const answer = getRequestListener((request, env) => app.fetch(request, env));
+  const http = createServer((incoming, outgoing) => void answer(incoming, outgoing)).listen(0, '127.0.0.1');
   await once(http, 'listening');
   t.teardown(() => http.close());
   const { port } = http.address() as AddressInfo;
