@@ -35,7 +35,7 @@ export function startFrame(argv: readonly string[], env: Readonly<Record<string,
   return { argv, env, now: Date.now(), timeZone: 'UTC', actor: 'raw@test', stdout: output, stderr: output };
 }
 
-/** Has a server run a command line by a frame of our own, of which no client has checked anything. */
+/** Has a server run a command line by a hand-made frame, of which no client has checked anything. */
 export async function runRaw(
   t: ExecutionContext,
   path: string,

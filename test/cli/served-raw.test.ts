@@ -57,7 +57,7 @@ function nameOf({ usage }: CommandEntry): string {
   return usage.split(' ')[0] ?? '';
 }
 
-test('a server runs no command whose entry has no `may`, whatever frame asks for it', async (t) => {
+test('a server runs no command whose entry has no `may`, by any frame that asks for it', async (t) => {
   const { session, served } = await start(t);
   const folder = session.store;
   const words = wordsOf(folder);
@@ -69,7 +69,7 @@ test('a server runs no command whose entry has no `may`, whatever frame asks for
       const ran = await runRaw(t, served.socket, [name, ...(words[nameOf(entry)] ?? [])]);
       t.deepEqual(ran, { code: 1, declined: true, stdout: '', stderr: '', asked: [] }, name);
     }
-    // In the past it is none of the commands that there are.
+    // It is not among the commands of the past.
     const past = await runRaw(t, served.socket, ['at', '1', nameOf(entry), ...(words[nameOf(entry)] ?? [])]);
     t.is(past.code, 2, nameOf(entry));
     t.regex(past.stderr, /cannot be run in the past/);

@@ -14,6 +14,8 @@ import type { Connection, Grant } from '../access/access.js';
 import { AccessRefusal } from '../access/refusal.js';
 import { connectionOfRequest, fitting, headerText } from '../exchange.js';
 import { answerTo, HttpFailure } from '../failure.js';
+import { loggedPath } from '../service/logged-path.js';
+import type { RequestReport } from '../service/request-report.js';
 import type { Service } from '../service.js';
 import { type CommandCall, CommandStopped, type RunCommand } from './command-call.js';
 import { COMMAND_PATH, COMMAND_PROTOCOL, type Frame, FrameChannel, fromClient } from './frames.js';
@@ -39,12 +41,18 @@ export class CommandService {
     socket.on('error', () => undefined);
     this.#connections.add(socket);
     socket.once('close', () => this.#connections.delete(socket));
-    const running = this.#take(request, socket, head)
+    const line = lineOf(request, socket);
+    const running = this.#take(request, socket, { head, line })
       .catch((error: unknown) => {
-        if (answerTo(error).status === 500) this.#service.onFailure(error);
+        const { status, body } = answerTo(error);
+        Object.assign(line.facts, { status, code: body.errors[0].code });
+        if (status === 500) this.#service.onFailure(error);
         refuse(socket, error);
       })
-      .finally(() => this.#running.delete(running));
+      .finally(() => {
+        this.#running.delete(running);
+        this.#service.onRequest(line.report());
+      });
     this.#running.add(running);
   };
 
@@ -65,7 +73,11 @@ export class CommandService {
     cut();
   }
 
-  async #take(request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void> {
+  async #take(
+    request: IncomingMessage,
+    socket: Duplex,
+    { head, line }: { readonly head: Uint8Array; readonly line: LogLine },
+  ): Promise<void> {
     const { signal, store } = this.#service;
     const runCommand = this.#runCommand;
     if (request.url !== COMMAND_PATH || runCommand === undefined) {
@@ -77,7 +89,9 @@ export class CommandService {
     }
     if (!(socket instanceof Socket)) throw new TypeError('the connection is no socket');
     const connection = connectionOfRequest(request, this.#service.proxies);
-    const grant = await this.#grantOf(request, connection);
+    line.facts.address = connection.address;
+    const grant = await this.#grantOf(request, connection, line.facts);
+    line.facts.actor = grant.actor;
     if (signal.aborted) throw new HttpFailure(503, 'STOPPING', 'the server is stopping');
     if (this.#running.size > MAX_COMMANDS_AT_ONCE) {
       const headers = { 'retry-after': '1' };
@@ -100,15 +114,17 @@ export class CommandService {
   }
 
   /** Authenticates a client, and reports one that may do nothing. @throws {HttpFailure} as other paths do */
-  async #grantOf(request: IncomingMessage, connection: Connection): Promise<Grant> {
+  async #grantOf(request: IncomingMessage, connection: Connection, facts: Facts): Promise<Grant> {
     const { access, onRefusal } = this.#service;
     // Each, as other paths: Node's own list drops all but the first.
     const { rawHeaders } = request;
     const authorization = rawHeaders.filter(
       (_, at) => rawHeaders[at - 1]?.toLowerCase() === 'authorization' && at % 2 === 1,
     );
-    const report = (status: number, reason: string, user: string | undefined): void =>
+    const report = (status: number, reason: string, user: string | undefined): void => {
+      Object.assign(facts, { reason, user });
       onRefusal({ time: Date.now(), address: connection.address, path: COMMAND_PATH, status, reason, user });
+    };
     const challenge = access.challenge(`${connection.isEncrypted ? 'https' : 'http'}://${request.headers.host}`);
     const headers = challenge === undefined ? {} : { 'www-authenticate': challenge };
     try {
@@ -153,6 +169,37 @@ export class CommandService {
       socket.destroySoon();
     }
   }
+}
+
+/** What the access log has of a command beside its request. */
+type Facts = { -readonly [Name in 'address' | 'actor' | 'status' | 'code' | 'reason' | 'user']: RequestReport[Name] };
+
+/** A line of the access log, written when the command has ended. */
+interface LogLine {
+  readonly facts: Facts;
+  readonly report: () => RequestReport;
+}
+
+function lineOf({ headers, method = '', url = '' }: IncomingMessage, socket: Duplex): LogLine {
+  const [time, startedAt] = [Date.now(), performance.now()];
+  const connection = socket instanceof Socket ? socket : undefined;
+  const address = connection?.remoteAddress ?? '';
+  const facts: Facts = { address, actor: undefined, status: 101, code: undefined, reason: undefined, user: undefined };
+  const report = (): RequestReport => ({
+    ...facts,
+    time,
+    method,
+    path: loggedPath(`http://server${url}`),
+    route: COMMAND_PATH,
+    bytesIn: connection?.bytesRead ?? 0,
+    bytesOut: connection?.bytesWritten ?? 0,
+    durationMs: performance.now() - startedAt,
+    isCut: false,
+    agent: headers['user-agent'],
+    requestId: headerText(headers['x-request-id']),
+    traceparent: headerText(headers['traceparent']),
+  });
+  return { facts, report };
 }
 
 /** Returns the first frame; undefined where the client leaves without one, sends another kind or none in time. */

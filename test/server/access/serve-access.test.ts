@@ -57,5 +57,8 @@ test('a store is not served with an access file that is invalid', async (t) => {
     files: { access: accessFile },
     onNotice: (notice) => t.log(notice),
   });
-  t.regex((await rejection(t, 'ACCESS_INVALID', serving)).message, /^rules\[0\]\.may of the access options/);
+  t.regex(
+    (await rejection(t, 'ACCESS_INVALID', serving)).message,
+    /access\.json: rules\[0\]\.may of the access options/,
+  );
 });
