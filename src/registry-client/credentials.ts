@@ -72,7 +72,7 @@ function credentialFiles(env: Environment): readonly string[] {
   ];
 }
 
-/** Returns the file, or in a few words why there is none to use. */
+/** Returns the file, or a short reason why it cannot be used. */
 async function readCredentialFile(path: string): Promise<CredentialFile | string> {
   let text: string;
   try {

@@ -232,7 +232,7 @@ export class RegistryClient {
     });
   }
 
-  /** The index that stands for the list of referrers; nothing where there is none. */
+  /** Returns the index at the fallback tag of referrers; an empty object if absent. */
   async #fallback(subject: Digest): Promise<unknown> {
     try {
       const { bytes } = await this.manifest(fallbackTag(subject));

@@ -24,7 +24,7 @@ type ServeFlags = TypedValues & { readonly config?: string };
 export const serveGrammar: Grammar = ({ run }, command) => ({
   about:
     'A registry that docker, podman and others push to and pull from, the feed of events, and the socket that other ' +
-    'commands use. Creates the store when there is none. With --at the whole store is served as it was, read-only. ' +
+    'commands use. Creates a missing store. With --at the whole store is served as it was, read-only. ' +
     'SIGTERM and Ctrl-C end it once requests are finished, a second one at once; SIGHUP reads certificates and opens the ' +
     'access log again. An option --NAME is $IMAGELOG_SERVE_NAME too, and serve.NAME in the configuration file, where ' +
     'spaces or commas separate several values; `imagelog env` lists what is set.',

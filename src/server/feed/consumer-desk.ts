@@ -31,7 +31,7 @@ export interface Batch {
 
 interface BatchOptions {
   readonly limit: number;
-  /** How long to wait for an event where there is none. */
+  /** Milliseconds to wait for the next event. */
   readonly waitMs: number;
   readonly signal: AbortSignal;
   readonly encode: (event: StoredEvent) => string;

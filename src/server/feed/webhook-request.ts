@@ -27,7 +27,7 @@ export class TargetConnection {
     this.#agent = url.protocol === 'https:' ? new SecureAgent(options) : new Agent(options);
   }
 
-  /** Resolves with the answer once its body ended or was cut; rejects when there is none in time. */
+  /** Resolves with the answer once its body ended or was cut; rejects on a timeout. */
   async send({ method, headers, body, timeoutMs, signal }: TargetRequest): Promise<TargetAnswer> {
     const send = this.#url.protocol === 'https:' ? httpsRequest : httpRequest;
     const deadline = AbortSignal.timeout(timeoutMs);

@@ -65,7 +65,7 @@ export class ServerMetrics {
     this.#refused.inc({ code });
   }
 
-  /** Adds a number that is asked for when metrics are; undefined where there is none. */
+  /** Adds a gauge that `read` gives at each scrape; undefined leaves it out. */
   gauge(name: string, help: string, read: () => number | undefined | Promise<number | undefined>): void {
     const gauge: Gauge = new Gauge({
       name,

@@ -153,7 +153,7 @@ interface RemovedName {
 }
 
 /**
- * Decides to remove those references that there are. Throws REFERENCE_NOT_FOUND if there is none,
+ * Decides to remove those of the references that exist. Throws REFERENCE_NOT_FOUND if none does,
  * CONTENT_IN_USE if an index would still lead to what they point at.
  */
 export function decideRemoveReferences(
