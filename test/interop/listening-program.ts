@@ -19,7 +19,9 @@ export async function startListening(
   args: readonly string[],
   address: RegExp,
 ): Promise<ListeningProgram> {
-  const child = spawn('timeout', [`${LIFE_SECONDS}`, program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  // In the foreground it passes a signal on once; else to its group too, and a second one ends our server at once.
+  const limits = ['--foreground', `${LIFE_SECONDS}`];
+  const child = spawn('timeout', [...limits, program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const kill = (): boolean => child.kill();
   process.once('exit', kill);
   const ended = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals);
