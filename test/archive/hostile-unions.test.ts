@@ -61,6 +61,18 @@ test('a document is what its own media type says, or is refused', async (t) => {
   }
 });
 
+test('a document that two entries call a manifest and an index is refused in either order', async (t) => {
+  const image = await buildImage(['a']);
+  const untyped = { ...(JSON.parse(manifestOf(image)) as object), mediaType: undefined };
+  for (const document of [JSON.stringify(untyped), JSON.stringify({ schemaVersion: 2, manifests: [] })]) {
+    const entries = [manifestDescriptor(document), descriptor(`${OCI}.index.v1+json`, document)];
+    for (const order of [entries, entries.toReversed()]) {
+      const tar = await layout(order, [image.config, ...image.layers, document]);
+      await rejection(t, 'ARCHIVE_MANIFEST_INVALID', readBytes(tar));
+    }
+  }
+});
+
 test('names, tags and annotations that are words of JavaScript are kept', async (t) => {
   const image = await buildImage(['a']);
   const manifest = manifestOf(image);
