@@ -214,6 +214,13 @@ test('what is not there whole is saved smaller or not at all, with a notice', as
       `${reference} is saved with a smaller index, without ${signature.digest}`,
     ]);
   }
+  const layer = { ...lost, size: 1 };
+  const isLayer = lacking({
+    references: [{ reference, target: artifacts.add('', [kept, layer]) }],
+    content: (digest) => (digest === layer.digest ? undefined : whole.content(digest)),
+    hasBlob: (digest) => digest === layer.digest,
+  });
+  t.deepEqual(await noticesOf(isLayer), [`${reference} is saved with a smaller index, without ${layer.digest}`]);
   t.deepEqual(await noticesOf(lacking({ references: [{ reference, target: gone }] })), [
     `${reference} is not saved: ${gone.digest} is not there whole`,
   ]);
