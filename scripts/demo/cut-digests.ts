@@ -1,4 +1,4 @@
-import { SHORT_ID_LENGTH } from '../../src/cli/render/text.js';
+import { SHORT_ID_LENGTH } from '../../src/model/texts.js';
 
 const DIGEST = new RegExp(`(sha256:[0-9a-f]{${SHORT_ID_LENGTH}})[0-9a-f]{${64 - SHORT_ID_LENGTH}}`, 'g');
 

@@ -1,7 +1,8 @@
 import { Readable, Writable } from 'node:stream';
 import { Output, type OutputStream } from '../../src/cli/output.js';
 import { displayWidth } from '../../src/cli/render/display-width.js';
-import { type Colors, colorsFor, printable } from '../../src/cli/render/text.js';
+import { printable } from '../../src/model/texts.js';
+import { type Colors, colorsFor } from '../../src/cli/render/text.js';
 import { run } from '../../src/cli/run.js';
 import type { StoryClock } from './story-clock.js';
 import { cutDigests } from './cut-digests.js';

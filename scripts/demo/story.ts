@@ -1,4 +1,4 @@
-import { shortId, sizeText } from '../../src/cli/render/text.js';
+import { shortId, sizeText } from '../../src/model/texts.js';
 import { type EventStore, isStoreError, openStore } from '../../src/index.js';
 import { fixtureArchive } from './fixture-archive.js';
 import { narrated } from './narrated.js';

@@ -8,7 +8,7 @@ import { type CommandContext, isForPeople } from './context.js';
 import type { Reading } from './open-for.js';
 import { momentsOf, NOW } from './option-values.js';
 import { findImageEver } from './query.js';
-import { printable } from './render/text.js';
+import { printable } from '../model/texts.js';
 import type { ScanNotice } from './scan-notice.js';
 import type { Selection } from './transactions.js';
 

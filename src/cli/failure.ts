@@ -4,7 +4,8 @@ import type { Outputs } from './context.js';
 import { CommandDeclined, DamageFound, exitCodeOfError, exitCodes, Interruption, UsageError } from './exit-codes.js';
 import { hints, remedies } from './hints.js';
 import { type CliIo, OutputClosed, OutputFailed } from './output.js';
-import { type Colors, colorsFor, printable } from './render/text.js';
+import { printable } from '../model/texts.js';
+import { type Colors, colorsFor } from './render/text.js';
 import { quoted, type TypedLine } from './typed-line.js';
 
 /** How failures are reported: in color or not, with hints for the command line that was typed. */

@@ -5,7 +5,7 @@ import { sameInstant, type Timestamp, utcTimestamp, ZERO_TIMESTAMP } from '../mo
 import { BUILT_LOCALLY_KEY, LAST_UPDATED_KEY, PARENT_KEY } from '../store/commands/metadata.js';
 import { metadataText } from '../log/event-json.js';
 import { type ImageSource, layerChain, type LayerTable } from './query.js';
-import { utcText } from './render/text.js';
+import { utcText } from '../model/texts.js';
 
 /** An image in `images --json`: one object a line, missing facts null. */
 export interface ImageFacts {

@@ -4,7 +4,7 @@ import type { EventStore } from '../store/event-store.js';
 import type { EventFilter } from '../store/follow/event-filter.js';
 import type { CommandContext } from './context.js';
 import { eventToCloudEvent, eventToJSON } from '../log/event-json.js';
-import { summaryFormat, wholeFormat } from './events.js';
+import { summaryFormat, wholeFormat } from '../log/event-texts.js';
 import type { FollowedView } from './follow-events.js';
 import { FormerNames } from './former-names.js';
 import type { ReadingOrder } from './log-cursor.js';

@@ -10,7 +10,7 @@ import { noticeLine } from './failure.js';
 import { momentsOf } from './option-values.js';
 import { decidingEvent, type ImageSource } from './query.js';
 import { type Progress, progressBar } from './render/progress.js';
-import { printable } from './render/text.js';
+import { printable } from '../model/texts.js';
 import { zonedMinuteText } from './render/times.js';
 
 /** A person is told of a wait that takes longer. */

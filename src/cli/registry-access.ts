@@ -6,7 +6,7 @@ import { familiarReference } from '../model/reference.js';
 import { answer, type CommandContext } from './context.js';
 import { noticeLine } from './failure.js';
 import { option } from './option-values.js';
-import { countText, printable, sizeText } from './render/text.js';
+import { countText, printable, sizeText } from '../model/texts.js';
 
 /** How a registry is reached, as typed. */
 export interface ReachFlags {

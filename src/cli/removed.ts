@@ -6,7 +6,7 @@ import type { EventStore } from '../store/event-store.js';
 import type { Removal } from '../store/past/removals.js';
 import type { CommandContext } from './context.js';
 import { openFor } from './open-for.js';
-import { shortId } from './render/text.js';
+import { shortId } from '../model/texts.js';
 import { zonedMinuteText } from './render/times.js';
 import { quoted } from './typed-line.js';
 

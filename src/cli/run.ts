@@ -6,7 +6,8 @@ import type { Outputs } from './context.js';
 import { exitCodes, exitCodesText, UsageError } from './exit-codes.js';
 import { hintLine, type Reporting, reportFailure, usageHint } from './failure.js';
 import { type CliIo, Output, OutputFailed } from './output.js';
-import { colorsFor, printable } from './render/text.js';
+import { printable } from '../model/texts.js';
+import { colorsFor } from './render/text.js';
 import { TypedLine } from './typed-line.js';
 import { version } from '../store/version.js';
 

@@ -1,6 +1,6 @@
 import type { EventFilter, ReadOptions, StoreLog } from '../store/follow/event-filter.js';
 import { type CommandContext, isForPeople } from './context.js';
-import { countText } from './render/text.js';
+import { countText } from '../model/texts.js';
 
 /** After so long, reading every event is worth a line, also in a pipe. */
 const LONG_MS = 1_000;

@@ -1,7 +1,7 @@
 import type { StoredEvent } from '../model/events.js';
 import type { EventFilter, ReadOptions, StoreLog } from '../store/follow/event-filter.js';
 import { eventOf, LogCursor, type ReadingOrder } from './log-cursor.js';
-import { TransactionTally } from './render/transaction-summary.js';
+import { TransactionTally } from '../log/transaction-summary.js';
 
 /** The requested events: inclusive seq range and filter. */
 export interface Selection {

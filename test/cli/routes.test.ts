@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import { printable } from '../../src/cli/render/text.js';
+import { printable } from '../../src/model/texts.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import { archive, objectsOf, type Session, SESSION_START, startSession } from './session.js';
 

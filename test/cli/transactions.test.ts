@@ -1,14 +1,15 @@
 import { stripVTControlCharacters } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { summaryFormat, wholeFormat } from '../../src/cli/events.js';
+import { summaryFormat, wholeFormat } from '../../src/log/event-texts.js';
 import { FormerNames } from '../../src/cli/former-names.js';
 import { displayWidth } from '../../src/cli/render/display-width.js';
 import { eventTable } from '../../src/cli/render/event-table.js';
 import { flow } from '../../src/cli/render/flow.js';
-import { createColors, printable } from '../../src/cli/render/text.js';
+import { printable } from '../../src/model/texts.js';
+import { createColors } from '../../src/cli/render/text.js';
 import { type LogDrawing, transactionLine, transactionTable } from '../../src/cli/render/transaction-lines.js';
-import { summarizeTransaction, TransactionTally } from '../../src/cli/render/transaction-summary.js';
+import { summarizeTransaction, TransactionTally } from '../../src/log/transaction-summary.js';
 import { readTransactions } from '../../src/cli/transactions.js';
 import type { ChainId, Descriptor, DiffId } from '../../src/model/digest.js';
 import { eventTypes } from '../../src/model/event-table.js';

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { displayWidth } from '../../src/cli/render/display-width.js';
-import { shortId } from '../../src/cli/render/text.js';
+import { shortId } from '../../src/model/texts.js';
 import { openStore } from '../../src/index.js';
 import type { ImageId } from '../../src/model/digest.js';
 import { expectedArchives } from '../store/fixture-archives.js';

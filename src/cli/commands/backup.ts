@@ -4,7 +4,7 @@ import { answer, type CommandContext } from '../context.js';
 import { withOwnHint } from '../hints.js';
 import { openFor, whenUnlocked } from '../open-for.js';
 import { progressBar } from '../render/progress.js';
-import { printable, sizeText } from '../render/text.js';
+import { printable, sizeText } from '../../model/texts.js';
 
 /** `imagelog backup`: updates a backup directory incrementally. */
 export const backupGrammar: Grammar = () => ({

@@ -3,7 +3,7 @@ import { loadCode } from '../../errors.js';
 import type { Grammar } from '../command.js';
 import type { CommandContext } from '../context.js';
 import { scripts, type Shell, shells } from '../completion/scripts.js';
-import { printable } from '../render/text.js';
+import { printable } from '../../model/texts.js';
 
 /** `imagelog completion`: prints a script that completes command lines, or what completes one. */
 export const completionGrammar: Grammar = ({ commands }, command) => {

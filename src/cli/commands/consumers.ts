@@ -4,7 +4,7 @@ import { answer, type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
 import { option, pointInTime, WHEN_HELP } from '../option-values.js';
 import { type Column, tableLines } from '../render/table.js';
-import { printable, utcText } from '../render/text.js';
+import { printable, utcText } from '../../model/texts.js';
 import { timeColumn } from '../render/times.js';
 
 /** `imagelog consumers`: lists named subscribers and their positions. */

@@ -4,7 +4,7 @@ import type { CommandContext } from '../context.js';
 import { option, platformName, referenceName } from '../option-values.js';
 import { reachOf, sessionOf, tellUploaded } from '../registry-access.js';
 import { progressBar } from '../render/progress.js';
-import { printable } from '../render/text.js';
+import { printable } from '../../model/texts.js';
 
 interface CopyFlags {
   readonly platform?: string;

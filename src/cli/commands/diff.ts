@@ -10,14 +10,15 @@ import { type CommandContext, isForPeople, writeJson } from '../context.js';
 import { artifactTypeText } from '../../model/event-facts.js';
 import { UsageError } from '../exit-codes.js';
 import { metadataFields, metadataText } from '../../log/event-json.js';
-import { pointedText } from '../events.js';
+import { pointedText } from '../../log/event-texts.js';
 import { openFor } from '../open-for.js';
 import { NOW, option, pointInTime, WHEN_HELP } from '../option-values.js';
 import { csvRow } from '../render/csv.js';
 import { truncate } from '../render/display-width.js';
 import { platformText } from '../render/image-table.js';
 import { type Column, tableLines } from '../render/table.js';
-import { type Colors, jsonText, type Paint, printable, shortId, sizeText, utcText } from '../render/text.js';
+import { printable, shortId, sizeText, utcText } from '../../model/texts.js';
+import { type Colors, jsonText, type Paint } from '../render/text.js';
 import { whyText } from '../render/timeline.js';
 import { timeColumn, zonedMinuteText } from '../render/times.js';
 

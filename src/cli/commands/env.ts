@@ -7,7 +7,7 @@ import { type CommandContext, writeJson } from '../context.js';
 import { systemTimeZone } from '../../model/time-zone.js';
 import { option } from '../option-values.js';
 import { pagerCommand } from '../pager.js';
-import { printable } from '../render/text.js';
+import { printable } from '../../model/texts.js';
 import { type Column, tableLines } from '../render/table.js';
 import { configPath, nonEmpty, serveVariable, settings, utcOf } from '../settings.js';
 

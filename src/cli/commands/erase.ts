@@ -10,7 +10,7 @@ import { digestText, option, pointInTime, repeated, WHEN_HELP } from '../option-
 import { layerIds } from '../query.js';
 import { progressBar } from '../render/progress.js';
 import { type Column, tableLines } from '../render/table.js';
-import { countText, shortId, sizeText, utcText } from '../render/text.js';
+import { countText, shortId, sizeText, utcText } from '../../model/texts.js';
 
 interface EraseFlags {
   readonly removeDamagedLogs?: boolean;

@@ -14,7 +14,8 @@ import { option, repeated } from '../option-values.js';
 import { LINES_A_WRITE } from '../output.js';
 import type { ImageSource } from '../query.js';
 import { artifactTableLines, imageTreeLines } from '../render/image-table.js';
-import { countText, jsonText } from '../render/text.js';
+import { countText } from '../../model/texts.js';
+import { jsonText } from '../render/text.js';
 import { type TimeColumn, timeColumn } from '../render/times.js';
 
 interface ImagesFlags {

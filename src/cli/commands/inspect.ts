@@ -10,7 +10,8 @@ import { openReading, type Reading, tellDeciding } from '../open-for.js';
 import { findNamed, type ImageSource, layerChain, type LayerTable } from '../query.js';
 import { platformText } from '../render/image-table.js';
 import { RawJson, rawJsonText } from '../render/raw-json.js';
-import { paintJson, utcText } from '../render/text.js';
+import { utcText } from '../../model/texts.js';
+import { paintJson } from '../render/text.js';
 
 /** `imagelog inspect`: an indented JSON array, colored on a terminal; `--json`: one per line. */
 export const inspectGrammar: Grammar = () => ({

@@ -5,7 +5,7 @@ import { type Grammar, nonEmptyText } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { option } from '../option-values.js';
-import { printable } from '../render/text.js';
+import { printable } from '../../model/texts.js';
 
 interface KeyFlags {
   readonly name?: string;

@@ -10,7 +10,7 @@ import { withOwnHint } from '../hints.js';
 import { openFor } from '../open-for.js';
 import { option, platformNames, referenceName, repositoryName } from '../option-values.js';
 import { Pace, progressBar } from '../render/progress.js';
-import { printable, sizeText } from '../render/text.js';
+import { printable, sizeText } from '../../model/texts.js';
 import { tellLoaded } from '../load-result.js';
 
 interface LoadFlags {

@@ -10,7 +10,7 @@ import { openFor, openReading, type Reading } from '../open-for.js';
 import { option } from '../option-values.js';
 import { findImage } from '../query.js';
 import { tableLines } from '../render/table.js';
-import { shortId, sizeText } from '../render/text.js';
+import { shortId, sizeText } from '../../model/texts.js';
 import { readInput } from '../trusted.js';
 
 interface MetaFlags {

@@ -6,12 +6,12 @@ import { bytesToBase64 } from '../../log/note.js';
 import { type Grammar, nonEmptyText } from '../command.js';
 import { answer, type CommandContext, writeJson } from '../context.js';
 import { eventToJSON } from '../../log/event-json.js';
-import { summaryFormat } from '../events.js';
+import { summaryFormat } from '../../log/event-texts.js';
 import { noticeLine } from '../failure.js';
 import { openFor } from '../open-for.js';
 import { eventSeq, option } from '../option-values.js';
 import { eventTable } from '../render/event-table.js';
-import { printable } from '../render/text.js';
+import { printable } from '../../model/texts.js';
 import { readInput, trustedKey } from '../trusted.js';
 
 /** `imagelog checkpoint`: prints a checkpoint of the head, signed if a key is given. */

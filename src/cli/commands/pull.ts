@@ -8,7 +8,7 @@ import { openFor } from '../open-for.js';
 import { option, platformNames, referenceName } from '../option-values.js';
 import { reachOf, type ReachFlags, reachOptions, sessionOf } from '../registry-access.js';
 import { progressBar } from '../render/progress.js';
-import { printable } from '../render/text.js';
+import { printable } from '../../model/texts.js';
 
 interface PullFlags extends ReachFlags {
   readonly platform?: readonly string[];

@@ -5,7 +5,7 @@ import { openFor } from '../open-for.js';
 import { listOf, option, platformNames, referenceName, repositoryName } from '../option-values.js';
 import { reachOf, type ReachFlags, reachOptions, sessionOf, tellUploaded } from '../registry-access.js';
 import { progressBar } from '../render/progress.js';
-import { printable } from '../render/text.js';
+import { printable } from '../../model/texts.js';
 
 interface PushFlags extends ReachFlags {
   readonly platform?: readonly string[];

@@ -9,7 +9,7 @@ import { noticeLine } from '../failure.js';
 import { whenUnlocked } from '../open-for.js';
 import { option, wholeNumber } from '../option-values.js';
 import { StepBars } from '../render/progress.js';
-import { printable, sizeText } from '../render/text.js';
+import { printable, sizeText } from '../../model/texts.js';
 
 /** `imagelog rebuild`: rebuilds everything derived from the events and reports it. */
 export const rebuildGrammar: Grammar = () => ({

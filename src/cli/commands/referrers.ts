@@ -7,7 +7,7 @@ import { openReading, type Reading } from '../open-for.js';
 import { option } from '../option-values.js';
 import { findNamed } from '../query.js';
 import { type Column, tableLines } from '../render/table.js';
-import { printable, shortId, sizeText } from '../render/text.js';
+import { printable, shortId, sizeText } from '../../model/texts.js';
 
 /** `imagelog referrers`: a table, or JSON lines. */
 export const referrersGrammar: Grammar = () => ({

@@ -6,14 +6,14 @@ import type { ReferenceInterval } from '../../store/past/audit.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { PATTERN_HINT } from '../event-selection.js';
-import { summaryFormat, wholeFormat } from '../events.js';
+import { summaryFormat, wholeFormat } from '../../log/event-texts.js';
 import { withOwnHint } from '../hints.js';
 import { openReading, type Reading, tellDeciding } from '../open-for.js';
 import { listOf, option, referenceOrPattern } from '../option-values.js';
 import { intervalsUpTo, referenceNotFound, referencePeriods } from '../query.js';
 import { csvRow } from '../render/csv.js';
 import { referenceTableLines } from '../render/reference-table.js';
-import { utcText } from '../render/text.js';
+import { utcText } from '../../model/texts.js';
 import { timelineLines } from '../render/timeline.js';
 
 interface RefsFlags {

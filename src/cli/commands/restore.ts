@@ -8,7 +8,7 @@ import { noticeLine } from '../failure.js';
 import { withOwnHint } from '../hints.js';
 import { option, repeated } from '../option-values.js';
 import { progressBar } from '../render/progress.js';
-import { printable, sizeText } from '../render/text.js';
+import { printable, sizeText } from '../../model/texts.js';
 import { trustedCheckpoints, trustedKey } from '../trusted.js';
 
 interface RestoreFlags {

@@ -7,7 +7,7 @@ import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
 import { option } from '../option-values.js';
 import { findNamed, type LayerIds, layerIds, referenceEntry } from '../query.js';
-import { countText, printable } from '../render/text.js';
+import { countText, printable } from '../../model/texts.js';
 
 /** `imagelog rm`: removes names independently, like `docker rmi`; fails with the first error. */
 export const rmGrammar: Grammar = () => ({

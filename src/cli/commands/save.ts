@@ -7,7 +7,7 @@ import { noticeLine } from '../failure.js';
 import { openFor } from '../open-for.js';
 import { option, platformNames } from '../option-values.js';
 import { type Progress, progressBar } from '../render/progress.js';
-import { printable, sizeText } from '../render/text.js';
+import { printable, sizeText } from '../../model/texts.js';
 
 interface SaveFlags {
   readonly output?: string;

@@ -6,12 +6,12 @@ import { familiarReference } from '../../model/reference.js';
 import type { SearchMatch } from '../../store/past/removals.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
-import { summaryFormat, wholeFormat } from '../events.js';
+import { summaryFormat, wholeFormat } from '../../log/event-texts.js';
 import { openFor } from '../open-for.js';
 import { option } from '../option-values.js';
 import { type Column, tableLines } from '../render/table.js';
 import { whyText } from '../render/timeline.js';
-import { NONE, printable, utcText } from '../render/text.js';
+import { NONE, printable, utcText } from '../../model/texts.js';
 import { type TimeColumn, timeColumn } from '../render/times.js';
 
 /** `imagelog search`: a table, JSON lines, or with `--quiet` whole digests. */

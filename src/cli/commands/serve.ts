@@ -14,7 +14,8 @@ import { noticeLine } from '../failure.js';
 import { withOwnHint } from '../hints.js';
 import { openFor } from '../open-for.js';
 import { option, repeated } from '../option-values.js';
-import { jsonText, printable } from '../render/text.js';
+import { printable } from '../../model/texts.js';
+import { jsonText } from '../render/text.js';
 import { madeSettings, type MadeSetting, type ServeName, serveSettings, type TypedValues } from '../serve-settings.js';
 import { parseWait } from '../settings.js';
 

@@ -3,7 +3,7 @@ import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openReading, type Reading } from '../open-for.js';
 import { pad, widest } from '../render/display-width.js';
-import { printable, sizeText, utcText } from '../render/text.js';
+import { printable, sizeText, utcText } from '../../model/texts.js';
 import { zonedText } from '../render/times.js';
 
 /** `imagelog stats`: store statistics, now or in the past. */

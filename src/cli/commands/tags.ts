@@ -3,12 +3,12 @@ import { canonicalReference, familiarReference } from '../../model/reference.js'
 import type { EventStore } from '../../store/event-store.js';
 import type { ReferenceEntry } from '../../store/store.js';
 import type { Grammar } from '../command.js';
-import { pointedText } from '../events.js';
+import { pointedText } from '../../log/event-texts.js';
 import { answer, type CommandContext, isForPeople, writeJson } from '../context.js';
 import { openFor, openReading, tellDeciding } from '../open-for.js';
 import { option, platformName, referenceName } from '../option-values.js';
 import { findImage, findNamed, referenceEntry, referenceNotFound } from '../query.js';
-import { printable } from '../render/text.js';
+import { printable } from '../../model/texts.js';
 
 /** `imagelog tag`: points a reference at an image and prints where it was. */
 export const tagGrammar: Grammar = () => ({

@@ -10,7 +10,7 @@ import { BACKUP_DAMAGE_HINT, DAMAGE_HINT } from '../hints.js';
 import { whenUnlocked } from '../open-for.js';
 import { option, repeated } from '../option-values.js';
 import { StepBars } from '../render/progress.js';
-import { printable, sizeText } from '../render/text.js';
+import { printable, sizeText } from '../../model/texts.js';
 import { trustedCheckpoints, trustedKey } from '../trusted.js';
 
 interface VerifyFlags {

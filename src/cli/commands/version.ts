@@ -2,7 +2,7 @@ import { StoreError } from '../../errors.js';
 import { NEWEST_VERSION, parseSidecar, readSidecarBytes, SIDECAR_FILE } from '../../store/open/sidecar.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
-import { printable } from '../render/text.js';
+import { printable } from '../../model/texts.js';
 import { version } from '../../store/version.js';
 
 /** `imagelog version`: versions of the program, of Node and of the store, which it does not open. */

@@ -7,7 +7,7 @@ import { familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { CommandContext } from '../context.js';
 import { isPrintable } from '../../model/unseen.js';
-import { shortId } from '../render/text.js';
+import { shortId } from '../../model/texts.js';
 import { type AllCommands, type CommandLine, nextArgument, nextCommands, optionOf, parseLine } from './command-line.js';
 import { shells } from './scripts.js';
 

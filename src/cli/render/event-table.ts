@@ -2,7 +2,7 @@ import { factsOf, eventTypes } from '../../model/event-table.js';
 import type { StoredEvent } from '../../model/events.js';
 import { displayWidth, pad } from './display-width.js';
 import { flow } from './flow.js';
-import { printable } from './text.js';
+import { printable } from '../../model/texts.js';
 import {
   ACTOR_COLUMNS,
   circumstances,

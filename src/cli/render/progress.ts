@@ -1,7 +1,7 @@
 import type { CommandContext } from '../context.js';
 import type { CliIo } from '../output.js';
 import { displayWidth, truncate } from './display-width.js';
-import { durationText, sizeText } from './text.js';
+import { durationText, sizeText } from '../../model/texts.js';
 
 /** Progress of long work on standard error: a bar on a terminal, a line every few seconds elsewhere. */
 export interface Progress {

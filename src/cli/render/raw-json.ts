@@ -1,4 +1,5 @@
-import { endOfString, printable } from './text.js';
+import { printable } from '../../model/texts.js';
+import { endOfString } from './text.js';
 
 /** Valid JSON that is printed as it was written: JSON.parse would round its numbers and drop repeated keys. */
 export class RawJson {

@@ -1,10 +1,11 @@
-import { pointedText } from '../events.js';
+import { pointedText } from '../../log/event-texts.js';
 import type { SummaryFormat } from '../../model/event-facts.js';
 import type { ReferencePeriod } from '../query.js';
 import { familiarReference } from '../../model/reference.js';
 import { truncate } from './display-width.js';
 import { type Column, tableLines } from './table.js';
-import { type Colors, durationText } from './text.js';
+import { durationText } from '../../model/texts.js';
+import { type Colors } from './text.js';
 import { whyText } from './timeline.js';
 import { timeColumn } from './times.js';
 

@@ -1,4 +1,5 @@
-import { jsonText, printable } from './text.js';
+import { printable } from '../../model/texts.js';
+import { jsonText } from './text.js';
 
 /*
  * The part of Go's templates that lists use: `{{.Field}}`, a few functions of one field, and

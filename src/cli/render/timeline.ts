@@ -1,10 +1,11 @@
 import type { Digest } from '../../model/digest.js';
-import { pointedText } from '../events.js';
+import { pointedText } from '../../log/event-texts.js';
 import type { SummaryFormat } from '../../model/event-facts.js';
 import type { PullCount } from '../../store/registry-store.js';
 import type { ReferencePeriod } from '../query.js';
 import { displayWidth, pad, truncate } from './display-width.js';
-import { type Colors, countText, durationText, type Paint, printable, routeText } from './text.js';
+import { countText, durationText, printable, routeText } from '../../model/texts.js';
+import { type Colors, type Paint } from './text.js';
 import { familiarReference } from '../../model/reference.js';
 import { type Column, tableLines } from './table.js';
 import { timeColumn, zonedMinuteText, zonedText } from './times.js';

@@ -3,9 +3,10 @@ import type { StoredEvent } from '../../model/events.js';
 import { displayWidth, pad, truncate } from './display-width.js';
 import { flow, painted, type Phrase } from './flow.js';
 import { localTimeText } from '../../model/time-zone.js';
-import { type Colors, printable, routeText } from './text.js';
+import { printable, routeText } from '../../model/texts.js';
+import { type Colors } from './text.js';
 import { timeColumn, zonedMinuteText } from './times.js';
-import { summarizeTransaction, type TransactionTally } from './transaction-summary.js';
+import { summarizeTransaction, type TransactionTally } from '../../log/transaction-summary.js';
 
 /** How lines of the log are drawn. */
 export interface LogDrawing {

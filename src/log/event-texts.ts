@@ -1,7 +1,7 @@
-import { metadataText } from '../log/event-json.js';
+import { metadataText } from './event-json.js';
 import type { Digest, ImageId } from '../model/digest.js';
 import { pointed, type SummaryFormat } from '../model/event-facts.js';
-import { shortId, sizeText } from './render/text.js';
+import { shortId, sizeText } from '../model/texts.js';
 import { familiarReference } from '../model/reference.js';
 
 /** How tables show what an event names; texts are not yet escaped by `printable`. */

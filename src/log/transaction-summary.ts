@@ -1,7 +1,7 @@
-import { type SummaryFormat, type Verb, verbs } from '../../model/event-facts.js';
-import { eventFacts, eventTypes, factsOf } from '../../model/event-table.js';
-import type { EventType, StoredEvent } from '../../model/events.js';
-import { countText } from './text.js';
+import { type SummaryFormat, type Verb, verbs } from '../model/event-facts.js';
+import { eventFacts, eventTypes, factsOf } from '../model/event-table.js';
+import type { EventType, StoredEvent } from '../model/events.js';
+import { countText } from '../model/texts.js';
 
 /** Most events of a type that a summary names; moves of references first. */
 const MOST_NAMED = 8;
