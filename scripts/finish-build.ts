@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundlePage } from './bundle-page.js';
 
 /**
  * Tests with their own thread: they patch shared state, or await at the top level, when ava would
@@ -16,14 +17,15 @@ const aloneTests: readonly string[] = [
 
 /**
  * Finishes a build: removes output of deleted sources (the compiler does not, so deleted tests
- * would keep running), makes the command executable, and groups quick tests into suites.
+ * would keep running), makes the command executable, bundles the page, and groups quick tests into suites.
  */
-function finishBuild(): void {
+async function finishBuild(): Promise<void> {
   const dist = dirname(dirname(fileURLToPath(import.meta.url)));
   const root = dirname(dist);
   for (const folder of ['src', 'projections', 'scripts', 'test']) removeOrphans(join(dist, folder), join(root, folder));
   const command = join(dist, 'src', 'cli', 'main.js');
   if (existsSync(command)) chmodSync(command, 0o755);
+  await bundlePage(root);
   if (existsSync(join(dist, 'test'))) writeSuites(join(dist, 'test'), join(dist, 'test-suites'));
 }
 
@@ -68,4 +70,4 @@ function sourceName(outputName: string): string {
   return outputName.replace(/(\.d\.ts|\.js)(\.map)?$/, '.ts');
 }
 
-finishBuild();
+await finishBuild();

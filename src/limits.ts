@@ -372,3 +372,6 @@ export const MIN_WEBHOOK_SECRET_BYTES = 24;
 export const MAX_WEBHOOK_SECRET_BYTES = 64;
 /** Events that a webhook skipped and shows; each was reported, and all are counted. */
 export const MAX_DEAD_LETTERS = 100;
+
+/** Document that `imagelog page` writes: of a larger log it has the newest events, and hashes of the others. */
+export const MAX_PAGE_BYTES = 32 * 1024 * 1024;

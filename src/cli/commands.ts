@@ -178,6 +178,14 @@ export const commands: readonly CommandEntry[] = [
       load: async () => (await import('./commands/proofs.js')).checkProofGrammar,
     },
     {
+      usage: 'page',
+      summary: 'write a page that checks and shows the log',
+      may: 'read',
+      kind: 'signs',
+      past: true,
+      load: async () => (await import('./commands/page.js')).pageGrammar,
+    },
+    {
       usage: 'verify [directory]',
       summary: 'check all that is kept against the events',
       may: 'admin',

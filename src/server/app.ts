@@ -4,6 +4,7 @@ import { evidenceRoutes } from './evidence/routes.js';
 import { callerOf, type ServerEnv } from './exchange.js';
 import { answerTo, HttpFailure } from './failure.js';
 import { feedRoutes } from './feed/routes.js';
+import { pageRoutes } from './page/routes.js';
 import { registryRoutes } from './registry/routes.js';
 import { admitted } from './service/admission.js';
 import { BodyWatch } from './service/body-watch.js';
@@ -33,6 +34,7 @@ export function buildApp(service: Service): Hono<ServerEnv> {
     c.set('caller', await callerOf(c, service));
     await next();
   });
+  app.route('/', pageRoutes(service));
   app.route('/', serviceRoutes(service));
   app.route('/log', evidenceRoutes(service));
   app.route('/v2/token', tokenRoute(service));

@@ -21,6 +21,7 @@ import type { Head, Log } from '../log/log.js';
 import { beginsWith } from '../log/begins-with.js';
 import { checkOriginOf, formatProof, parseCheckpoint } from '../log/checkpoint.js';
 import { noteText } from '../log/note.js';
+import { parseDigest } from '../model/digest.js';
 import type { StoreContext } from './context.js';
 
 /** Proves an event in a log of some size: for `checkInclusion` and `.tlog-proof` files. */
@@ -105,6 +106,13 @@ export interface Evidence extends TreeProofs {
    *   LOG_CORRUPT
    */
   readTile(path: string): Promise<Uint8Array>;
+
+  /**
+   * Returns the bytes of a config, manifest, index or artifact by its digest, checked; undefined when
+   * it is not there, or was erased.
+   * @throws {StoreError} DIGEST_INVALID, CONTENT_CORRUPT
+   */
+  readContent(digest: string): Uint8Array | undefined;
 
   /** Verifies the signatures of checkpoints; in the key format of Go's sumdb/note. Undefined without a signer. */
   readonly verifierKey: string | undefined;
@@ -253,6 +261,12 @@ export class StoreEvidence implements Evidence {
       for (const { record } of page) records.push(record);
     }
     return formatEntries(records);
+  }
+
+  readContent(digest: string): Uint8Array | undefined {
+    this.#context.checkOpen();
+    mustBeString('digest', digest);
+    return this.#context.log.content(parseDigest(digest));
   }
 
   get verifierKey(): string | undefined {

@@ -368,6 +368,10 @@ export class LocalEventStore extends ImageStore implements EventStore {
     return new StoreEvidence(this.#context).readTile(path);
   }
 
+  readContent(digest: string): Uint8Array | undefined {
+    return new StoreEvidence(this.#context).readContent(digest);
+  }
+
   get verifierKey(): string | undefined {
     this.#context.checkOpen();
     return new StoreEvidence(this.#context).verifierKey;

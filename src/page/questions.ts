@@ -1,0 +1,358 @@
+import { thrownText } from '../errors.js';
+import { verifyCheckpoint } from '../log/checkpoint.js';
+import { summaryFormat } from '../log/event-texts.js';
+import { bytesToBase64, parseVerifierKey } from '../log/note.js';
+import { summarizeTransaction, TransactionTally } from '../log/transaction-summary.js';
+import type { Digest, ImageId } from '../model/digest.js';
+import { factsOf } from '../model/event-table.js';
+import type { EventType, StoredEvent } from '../model/events.js';
+import { parseMoment } from '../model/moment.js';
+import { familiarReference } from '../model/reference.js';
+import { countUpTo } from './columns.js';
+import type { Reading, TreeVerdict } from './reading.js';
+import { search } from './search.js';
+import type { ReferencePeriod } from './timeline.js';
+
+/*
+ * What the page asks about a log. Each answer is plain data, so that it can come from a worker, and
+ * is made of events that were hashed here.
+ */
+
+/** Facts of the whole log, and what re-hashing it found. */
+export interface Overview {
+  /** Undefined until all was read. */
+  readonly verdict: (Omit<TreeVerdict, 'root'> & { readonly root: string }) | undefined;
+  readonly origin: string;
+  readonly size: number;
+  /** Text of the checkpoint. */
+  readonly checkpoint: string;
+  readonly source: Reading['sourceKind'];
+  /** Verifier key that came with the log. */
+  readonly key: string | undefined;
+  /** First and last event that was folded, and their times; undefined in an empty log. */
+  readonly range:
+    | { readonly first: number; readonly last: number; readonly from: number; readonly to: number }
+    | undefined;
+}
+
+async function overview(reading: Reading): Promise<Overview> {
+  const { verdict, checkpoint, timeline } = reading;
+  const { first, last } = timeline;
+  return {
+    verdict: verdict === undefined ? undefined : { ...verdict, root: bytesToBase64(verdict.root) },
+    origin: checkpoint.origin,
+    size: checkpoint.size,
+    checkpoint: checkpoint.text,
+    source: reading.sourceKind,
+    key: reading.key,
+    range: last < first ? undefined : { first, last, from: timeline.time(first), to: timeline.time(last) },
+  };
+}
+
+/** Who signed the checkpoint. */
+export type Signature =
+  | { readonly state: 'valid'; readonly name: string }
+  /** By none of the keys, or no signature at all. */
+  | { readonly state: 'invalid'; readonly why: string }
+  | { readonly state: 'none' }
+  /** This browser cannot check it here. */
+  | { readonly state: 'unchecked'; readonly why: string };
+
+/** Checks the signature of the checkpoint by a key in text form. */
+async function signature({ checkpoint }: Reading, { key }: { readonly key: string | undefined }): Promise<Signature> {
+  if (key === undefined) {
+    return checkpoint.signatures.length === 0 ? { state: 'none' } : { state: 'unchecked', why: 'no key is known' };
+  }
+  const why = await whyNoSignatures();
+  if (why !== undefined) return { state: 'unchecked', why };
+  try {
+    const verifier = await parseVerifierKey(key);
+    await verifyCheckpoint(checkpoint, verifier);
+    return { state: 'valid', name: verifier.name };
+  } catch (error) {
+    return { state: 'invalid', why: thrownText(error) };
+  }
+}
+
+async function whyNoSignatures(): Promise<string | undefined> {
+  const subtle: typeof crypto.subtle | undefined = crypto.subtle;
+  if (subtle === undefined) return 'browsers check signatures over https, on this machine and in files alone';
+  try {
+    await subtle.generateKey('Ed25519', false, ['sign', 'verify']);
+    return undefined;
+  } catch {
+    return 'this browser knows no Ed25519';
+  }
+}
+
+/** A moment of the log: the state after event `seq`. */
+export interface Moment {
+  readonly seq: number;
+  /** The time that was asked for, or that of the event; milliseconds since the epoch. */
+  readonly time: number;
+}
+
+/**
+ * Reads a point in time as the command line does: `last tuesday`, `2026-11-24 14:05`, `@27`, `now`.
+ * @throws {StoreError} TIME_INVALID
+ */
+async function moment(
+  { timeline }: Reading,
+  { text, nowMs, timeZone }: { readonly text: string; readonly nowMs: number; readonly timeZone: string },
+): Promise<Moment> {
+  const point = parseMoment(text, { nowMs, timeZone });
+  const { first, last } = timeline;
+  const timeOf = (seq: number): number => (seq < first ? 0 : timeline.time(seq));
+  if (point.kind === 'now') return { seq: last, time: timeOf(last) };
+  if (point.kind === 'time') return { seq: timeline.seqAt(point.last), time: point.last };
+  const seq = Math.min(last, Math.max(first - 1, point.seq));
+  return { seq, time: timeOf(seq) };
+}
+
+/** Events that moved or removed names, counted in so many equal pieces of a span of time; of some references, or all. */
+async function marks(
+  { timeline }: Reading,
+  {
+    from,
+    to,
+    pieces,
+    references,
+  }: {
+    readonly from: number;
+    readonly to: number;
+    readonly pieces: number;
+    readonly references?: readonly string[] | undefined;
+  },
+): Promise<number[]> {
+  const counts = new Array<number>(pieces).fill(0);
+  const names = references?.flatMap((reference) => timeline.names.find(reference) ?? []);
+  for (const seq of timeline.moves(names)) {
+    const place = Math.min(pieces - 1, Math.floor(((timeline.time(seq) - from) / Math.max(1, to - from)) * pieces));
+    if (place >= 0) counts[place] = (counts[place] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** The transaction before or after a moment; of those that moved a reference, or of all. */
+async function step(
+  { timeline }: Reading,
+  {
+    seq,
+    by,
+    movesOf,
+  }: { readonly seq: number; readonly by: 1 | -1; readonly movesOf?: readonly string[] | 'all' | undefined },
+): Promise<Moment> {
+  const { first, last } = timeline;
+  const inRange = (each: number): number => Math.min(last, Math.max(first - 1, each));
+  const to = movesOf === undefined ? seq : nearestMove(timeline, { seq, by, movesOf });
+  const own =
+    movesOf === undefined
+      ? by === 1
+        ? endOfTransaction(timeline, inRange(to + 1))
+        : inRange(timeline.transaction(Math.max(first, to)) - 1)
+      : endOfTransaction(timeline, to);
+  return { seq: own, time: own < first ? 0 : timeline.time(own) };
+}
+
+function nearestMove(
+  timeline: Reading['timeline'],
+  { seq, by, movesOf }: { readonly seq: number; readonly by: 1 | -1; readonly movesOf: readonly string[] | 'all' },
+): number {
+  const names = movesOf === 'all' ? undefined : movesOf.flatMap((reference) => timeline.names.find(reference) ?? []);
+  let nearest = by === 1 ? timeline.last : timeline.first - 1;
+  const own = seq < timeline.first ? seq : timeline.transaction(seq);
+  for (const move of timeline.moves(names)) {
+    if (by === 1 ? move > seq && move < nearest : move < own && move > nearest) nearest = move;
+  }
+  return nearest;
+}
+
+function endOfTransaction(timeline: Reading['timeline'], seq: number): number {
+  if (seq < timeline.first) return seq;
+  const first = timeline.transaction(seq);
+  let end = seq;
+  while (end < timeline.last && timeline.transaction(end + 1) === first) end++;
+  return end;
+}
+
+/** A reference as of a moment, with its whole lane. */
+export interface ReferenceRow {
+  /** As people write it. */
+  readonly name: string;
+  /** Canonical. */
+  readonly reference: string;
+  readonly image: ImageId | undefined;
+  readonly target: Digest | undefined;
+  readonly isRemoved: boolean;
+  /** Event that made it so, and who, when, why. */
+  readonly event: EventLine;
+  /** All periods, the later ones too, oldest first; the last MOST_PERIODS. */
+  readonly periods: readonly ReferencePeriod[];
+  /** Periods before those. */
+  readonly earlier: number;
+}
+
+/** Periods of one lane: more than a screen has columns. */
+const MOST_PERIODS = 500;
+
+export interface References {
+  readonly rows: readonly ReferenceRow[];
+  /** How many there are in all. */
+  readonly count: number;
+  readonly removed: number;
+  readonly readAs: readonly string[];
+}
+
+/** References that a search found, as of event `seq`, by name: those that are there, then removed ones. */
+async function references(
+  reading: Reading,
+  { seq, text, limit }: { readonly seq: number; readonly text: string; readonly limit: number },
+): Promise<References> {
+  const { timeline } = reading;
+  const { names, readAs } = await search(reading, text);
+  const found = [...names].flatMap((row) => {
+    const change = timeline.referenceAt(row, seq);
+    const reference = timeline.names.texts[row] ?? '';
+    return change === undefined ? [] : [{ row, reference, change, name: familiarReference(reference) }];
+  });
+  const rankOf = ({ change, reference }: (typeof found)[number]): number =>
+    Number(change.isRemoved) * 2 + Number(reference.includes('@'));
+  found.sort((a, b) => rankOf(a) - rankOf(b) || (a.name < b.name ? -1 : 1));
+  const rows = found.slice(0, limit).map(async ({ row, reference, name, change }) => {
+    const { image, target, isRemoved } = change;
+    const periods = timeline.periods(row, timeline.last);
+    const event = eventLine(await reading.event(change.seq));
+    const kept = periods.slice(-MOST_PERIODS);
+    return { name, reference, image, target, isRemoved, event, periods: kept, earlier: periods.length - kept.length };
+  });
+  const removed = found.filter(({ change }) => change.isRemoved).length;
+  return { rows: await Promise.all(rows), count: found.length, removed, readAs };
+}
+
+/** One event for a line of text. */
+export interface EventLine {
+  readonly seq: number;
+  readonly time: number;
+  readonly type: EventType;
+  readonly actor: string;
+  readonly reason: string | undefined;
+  readonly requestId: string | undefined;
+  readonly via: string | undefined;
+  readonly address: string | undefined;
+  /** What it did, in the words of `imagelog log --events`. */
+  readonly summary: string;
+}
+
+function eventLine(event: StoredEvent): EventLine {
+  const { seq, time, type, actor, reason, requestId, via, address } = event;
+  const summary = factsOf(event).summary(event, summaryFormat);
+  return { seq, time, type, actor, reason, requestId, via, address, summary };
+}
+
+/** One event. @throws {StoreError} EVENT_NOT_FOUND */
+async function event(reading: Reading, { seq }: { readonly seq: number }): Promise<EventLine> {
+  return eventLine(await reading.event(seq));
+}
+
+/** A transaction: one command, all of whose events happened at once. */
+export interface TransactionLine extends Omit<EventLine, 'summary' | 'type'> {
+  readonly first: number;
+  /** What it did, in the words of `imagelog log`. */
+  readonly summary: string;
+  /** Its events up to the moment, at most MOST_EVENTS of them. */
+  readonly events: readonly EventLine[];
+  readonly count: number;
+}
+
+/** Events listed of one transaction. */
+const MOST_EVENTS = 200;
+
+export interface Events {
+  readonly transactions: readonly TransactionLine[];
+  /** Event to continue before; undefined at the end. */
+  readonly before: number | undefined;
+}
+
+/** Transactions that have a selected event, the newest first, up to event `seq` and before event `before`. */
+async function events(
+  reading: Reading,
+  asked: {
+    readonly seq: number;
+    readonly text: string;
+    readonly reference?: string | undefined;
+    readonly before?: number | undefined;
+    readonly limit: number;
+  },
+): Promise<Events> {
+  const { timeline } = reading;
+  const { seq, before = seq + 1, limit } = asked;
+  const chosen = await chosenEvents(reading, asked);
+  const isChosen = chosen === undefined ? () => false : Set.prototype.has.bind(new Set(chosen));
+  const transactions: TransactionLine[] = [];
+  let next = Math.min(seq, before - 1);
+  for (;;) {
+    const found = newestUpTo(timeline, chosen, next);
+    if (found === undefined) return { transactions, before: undefined };
+    if (transactions.length === limit) return { transactions, before: found + 1 };
+    const first = Math.max(timeline.first, timeline.transaction(found));
+    transactions.push(
+      await transactionLine(reading, { first, seq: Math.min(seq, endOfTransaction(timeline, found)), isChosen }),
+    );
+    next = first - 1;
+  }
+}
+
+async function chosenEvents(
+  reading: Reading,
+  { text, reference }: { readonly text: string; readonly reference?: string | undefined },
+): Promise<readonly number[] | undefined> {
+  if (reference === undefined) return (await search(reading, text)).seqs;
+  const row = reading.timeline.names.find(reference);
+  return row === undefined ? [] : reading.timeline.eventsOfReference(row);
+}
+
+function newestUpTo(
+  timeline: Reading['timeline'],
+  chosen: readonly number[] | undefined,
+  seq: number,
+): number | undefined {
+  if (chosen === undefined) return seq < timeline.first ? undefined : seq;
+  return chosen[countUpTo(chosen.length, (place) => chosen[place] as number, seq) - 1];
+}
+
+async function transactionLine(
+  reading: Reading,
+  {
+    first,
+    seq,
+    isChosen,
+  }: { readonly first: number; readonly seq: number; readonly isChosen: (seq: number) => boolean },
+): Promise<TransactionLine> {
+  const tally = new TransactionTally();
+  const lines: EventLine[] = [];
+  for (let each = first; each <= seq; each++) {
+    const found = await reading.event(each);
+    tally.add(found, isChosen(each));
+    if (lines.length < MOST_EVENTS) lines.push(eventLine(found));
+  }
+  const summary = summarizeTransaction(tally, summaryFormat).phrases.join(' ');
+  const { type, ...last } = eventLine(tally.last as StoredEvent);
+  return { ...last, first, summary, events: lines, count: tally.size };
+}
+
+/** A proof of an event, which was checked up to the root of the checkpoint. */
+async function proof(reading: Reading, { seq }: { readonly seq: number }): Promise<{ readonly text: string }> {
+  return { text: await reading.prove(seq) };
+}
+
+/** All questions, by name. */
+export const questions = { overview, signature, moment, marks, step, references, event, events, proof };
+
+type Questions = typeof questions;
+type QuestionName = keyof Questions;
+
+/** Asks about the log; the answer may come from a worker. Rejects with what the question threw, as an Error. */
+export type Ask = <Name extends QuestionName>(
+  name: Name,
+  ...args: Parameters<Questions[Name]> extends [Reading] ? [] : [Parameters<Questions[Name]>[1] & object]
+) => Promise<Awaited<ReturnType<Questions[Name]>>>;

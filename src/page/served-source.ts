@@ -1,0 +1,57 @@
+import { entriesPath, hashInTile, parseEntries, TILE_WIDTH, tileOfTree, tilePath } from '../log/merkle.js';
+import { HASH_BYTES, type Digest } from '../model/digest.js';
+import type { LogSource } from './source.js';
+
+/** The log of the server that sent the page, over its evidence routes. */
+export class ServedSource implements LogSource {
+  readonly kind = 'server';
+  readonly first = 1;
+  readonly key: string | undefined;
+  readonly #base: string;
+
+  private constructor(base: string, key: string | undefined) {
+    this.#base = base;
+    this.key = key;
+  }
+
+  /** `base` is the absolute address of the page. */
+  static async open(base: string): Promise<ServedSource> {
+    const answer = await fetch(new URL('log/key', base));
+    return new ServedSource(base, answer.ok ? (await answer.text()).trim() : undefined);
+  }
+
+  async checkpoint(): Promise<string> {
+    return new TextDecoder().decode(await this.#read('log/checkpoint'));
+  }
+
+  async records(index: number, size: number): Promise<readonly Uint8Array[]> {
+    return parseEntries(await this.#read(`log/${entriesPath(index, widthOf(index, size))}`));
+  }
+
+  async witnesses(index: number, size: number): Promise<readonly Uint8Array[]> {
+    const tile = tileOfTree(0, index, size);
+    const bytes = await this.#read(`log/${tilePath(tile)}`);
+    return Array.from({ length: Math.floor(bytes.length / HASH_BYTES) }, (_, at) => hashInTile(bytes, at));
+  }
+
+  tileHash(): undefined {
+    return undefined;
+  }
+
+  async content(digest: Digest): Promise<Uint8Array | undefined> {
+    const answer = await fetch(new URL(`log/content/${digest}`, this.#base));
+    if (answer.status === 404) return undefined;
+    if (!answer.ok) throw new Error(`the server answers ${answer.status} for ${digest}`);
+    return new Uint8Array(await answer.arrayBuffer());
+  }
+
+  async #read(path: string): Promise<Uint8Array> {
+    const answer = await fetch(new URL(path, this.#base));
+    if (!answer.ok) throw new Error(`the server answers ${answer.status} for ${path}`);
+    return new Uint8Array(await answer.arrayBuffer());
+  }
+}
+
+function widthOf(index: number, size: number): number {
+  return Math.min(TILE_WIDTH, size - index * TILE_WIDTH);
+}

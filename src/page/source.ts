@@ -1,0 +1,161 @@
+import { parseEntries, TILE_WIDTH } from '../log/merkle.js';
+import { base64ToBytes } from '../log/note.js';
+import { type Digest, digestFromHash, digestOf, HASH_BYTES } from '../model/digest.js';
+
+/* Where the page gets a log from: blocks of its own document, or the server that sent it. Nothing of either is believed. */
+
+/** Where the verifier key of a log is from. */
+export type KeyOrigin = 'document' | 'server';
+
+/** The raw parts of a log. Implementers check nothing. */
+export interface LogSource {
+  readonly kind: KeyOrigin;
+  /** First event whose record it has; 1 unless a document leaves early ones out. */
+  readonly first: number;
+  /** Verifier key that came with the log. */
+  readonly key: string | undefined;
+  /** Text of the newest checkpoint, signed or not. */
+  checkpoint(): Promise<string>;
+  /** Records of the events 256 × `index` + 1 up to `size`, at most 256. */
+  records(index: number, size: number): Promise<readonly Uint8Array[]>;
+  /** What the source says the leaf hashes of those records are: so many bytes of each, or none. */
+  witnesses(index: number, size: number): Promise<readonly Uint8Array[]>;
+  /** Hash of full tile `index`, where its records were left out. */
+  tileHash(index: number): Uint8Array | undefined;
+  /** Bytes of a config, manifest or index; undefined when it has none. */
+  content(digest: Digest): Promise<Uint8Array | undefined>;
+}
+
+/** Facts of a log that stands in a document; the first of its blocks, as JSON. */
+export interface EmbeddedLog {
+  readonly checkpoint: string;
+  readonly key?: string | undefined;
+  /** First event that is there: 1, or 256 × n + 1. */
+  readonly first: number;
+  /** When the document was made, milliseconds since the epoch. */
+  readonly madeAt: number;
+  readonly recordBlocks: number;
+  /** First digest of each block of contents, sorted. */
+  readonly contentBlocks: readonly string[];
+  /** Contents that did not fit the limit, and how many bytes that is. */
+  readonly leftOut: { readonly contents: number; readonly limitBytes: number };
+}
+
+/** All blocks of a document but the first, in base64. */
+export interface EmbeddedBlocks {
+  /** Gzip over the records of RECORD_BLOCK_TILES tiles, each as an entry bundle after its length (4 bytes). */
+  readonly records: readonly string[];
+  /** First WITNESS_BYTES of each leaf hash. */
+  readonly witnesses: string;
+  /** Hashes of the tiles whose records were left out, 32 bytes each. */
+  readonly tiles: string;
+  /** Gzip over contents in order of their digests: hash (32 bytes), length (4 bytes), bytes. */
+  readonly contents: readonly string[];
+}
+
+/** Tiles of records in one block: 4,096 events. */
+export const RECORD_BLOCK_TILES = 16;
+/** Bytes kept of each leaf hash: enough to find a changed record, not to prove anything. */
+export const WITNESS_BYTES = 4;
+/** Bytes of a length in a block. */
+export const BLOCK_LENGTH_BYTES = 4;
+/** Blocks kept decompressed. */
+const KEPT_BLOCKS = 4;
+
+/** A log that stands in the document. */
+export class EmbeddedSource implements LogSource {
+  readonly kind = 'document';
+  readonly first: number;
+  readonly key: string | undefined;
+  readonly #log: EmbeddedLog;
+  readonly #blocks: EmbeddedBlocks;
+  readonly #witnesses: Uint8Array;
+  readonly #tiles: Uint8Array;
+  readonly #kept = new Map<string, Promise<Uint8Array>>();
+
+  constructor(log: EmbeddedLog, blocks: EmbeddedBlocks) {
+    this.#log = log;
+    this.#blocks = blocks;
+    this.first = log.first;
+    this.key = log.key;
+    this.#witnesses = base64ToBytes(blocks.witnesses) ?? new Uint8Array(0);
+    this.#tiles = base64ToBytes(blocks.tiles) ?? new Uint8Array(0);
+  }
+
+  checkpoint(): Promise<string> {
+    return Promise.resolve(this.#log.checkpoint);
+  }
+
+  async records(index: number): Promise<readonly Uint8Array[]> {
+    const place = index - this.#firstTile;
+    const block = this.#blocks.records[Math.floor(place / RECORD_BLOCK_TILES)];
+    if (place < 0 || block === undefined) return [];
+    const bytes = await this.#open(block);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    let at = 0;
+    for (let tile = 0; tile < place % RECORD_BLOCK_TILES; tile++) {
+      if (at + BLOCK_LENGTH_BYTES > bytes.length) return [];
+      at += BLOCK_LENGTH_BYTES + view.getUint32(at);
+    }
+    if (at + BLOCK_LENGTH_BYTES > bytes.length) return [];
+    const start = at + BLOCK_LENGTH_BYTES;
+    return parseEntries(bytes.subarray(start, start + view.getUint32(at)));
+  }
+
+  witnesses(index: number): Promise<readonly Uint8Array[]> {
+    const start = (index - this.#firstTile) * TILE_WIDTH;
+    const all = this.#witnesses;
+    return Promise.resolve(
+      Array.from({ length: TILE_WIDTH }, (_, at) =>
+        all.subarray((start + at) * WITNESS_BYTES, (start + at + 1) * WITNESS_BYTES),
+      ).filter(({ length }) => length === WITNESS_BYTES),
+    );
+  }
+
+  tileHash(index: number): Uint8Array | undefined {
+    const hash = this.#tiles.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
+    return hash.length === HASH_BYTES ? hash : undefined;
+  }
+
+  async content(digest: Digest): Promise<Uint8Array | undefined> {
+    const { contentBlocks } = this.#log;
+    const place = contentBlocks.findLastIndex((first) => first <= digest);
+    const block = this.#blocks.contents[place];
+    if (block === undefined) return undefined;
+    const bytes = await this.#open(block);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const headBytes = HASH_BYTES + BLOCK_LENGTH_BYTES;
+    for (let at = 0; at + headBytes <= bytes.length; ) {
+      const length = view.getUint32(at + HASH_BYTES);
+      if (digestFromHash(bytes, at) === digest) return bytes.slice(at + headBytes, at + headBytes + length);
+      at += headBytes + length;
+    }
+    return undefined;
+  }
+
+  get #firstTile(): number {
+    return Math.floor((this.first - 1) / TILE_WIDTH);
+  }
+
+  #open(block: string): Promise<Uint8Array> {
+    const known = this.#kept.get(block);
+    if (known !== undefined) return known;
+    const opened = gunzipped(base64ToBytes(block) ?? new Uint8Array(0));
+    this.#kept.set(block, opened);
+    for (const oldest of this.#kept.keys()) {
+      if (this.#kept.size <= KEPT_BLOCKS) break;
+      this.#kept.delete(oldest);
+    }
+    return opened;
+  }
+}
+
+async function gunzipped(bytes: Uint8Array): Promise<Uint8Array> {
+  const stream = new Blob([bytes.slice()]).stream().pipeThrough(new DecompressionStream('gzip'));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/** Returns `bytes` if they have this digest: a source is not believed. */
+export function checkedContent(digest: Digest, bytes: Uint8Array | undefined): Uint8Array | undefined {
+  return bytes !== undefined && digestOf(bytes) === digest ? bytes : undefined;
+}

@@ -1,0 +1,135 @@
+import type { JSX } from 'preact';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { systemTimeZone, UTC } from '../../model/time-zone.js';
+import { formatAddress, parseAddress, type Shown } from '../address.js';
+import type { Overview } from '../questions.js';
+import { type Engine, type SourceGiven, startEngine } from './engine.js';
+import { EventList } from './event-list.js';
+import { type Page, PageProvider, useAnswer } from './page-context.js';
+import { ReferenceList } from './reference-list.js';
+import { TimeBar } from './time-bar.js';
+import { Verdict } from './verdict.js';
+
+/** How far the reading is. */
+export interface Progress {
+  readonly done: number;
+  readonly total: number;
+  /** Milliseconds that it took; undefined until it ended. */
+  readonly milliseconds: number | undefined;
+}
+
+interface AppProps {
+  readonly source: SourceGiven;
+  /** Text of the page's script. */
+  readonly script: string;
+}
+
+/** Milliseconds that the page waits for further events before it reads them. */
+const GATHER_MS = 300;
+
+/** The whole page. */
+export function App({ source, script }: AppProps): JSX.Element {
+  const [progress, setProgress] = useState<Progress>({ done: 0, total: 0, milliseconds: undefined });
+  const [failure, setFailure] = useState<string>();
+  const [version, setVersion] = useState(0);
+  const engine = useRef<Engine | undefined>(undefined);
+  engine.current ??= startEngine(source, script, {
+    onBegun: () => setVersion((before) => before + 1),
+    onProgress: (done, total) => {
+      setProgress({ done, total, milliseconds: undefined });
+      setVersion((before) => before + 1);
+    },
+    onRead: (milliseconds) => {
+      setProgress((before) => ({ ...before, done: before.total, milliseconds }));
+      setVersion((before) => before + 1);
+    },
+    onFailure: setFailure,
+  });
+  const { ask, refresh } = engine.current;
+  useEffect(() => (source.kind === 'server' ? followed(refresh) : undefined), []);
+  const { answer: overview } = useAnswer(`${version}`, () => ask('overview'));
+  return (
+    <main>
+      <Verdict ask={ask} overview={overview} progress={progress} failure={failure} />
+      {overview?.range !== undefined && <Sections {...{ ask, overview, version, source }} />}
+      {overview?.verdict !== undefined && overview.size === 0 && (
+        <p class="note">Nothing has happened in this log yet.</p>
+      )}
+    </main>
+  );
+}
+
+/** Calls `refresh` when the server tells of events. Returns how to end that. */
+function followed(refresh: () => void): () => void {
+  const feed = new EventSource('events');
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  feed.onmessage = () => {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      refresh();
+    }, GATHER_MS);
+  };
+  return () => {
+    clearTimeout(timer);
+    feed.close();
+  };
+}
+
+interface SectionsProps {
+  readonly ask: Page['ask'];
+  readonly overview: Overview;
+  readonly version: number;
+  readonly source: SourceGiven;
+}
+
+function Sections({ ask, overview, version, source }: SectionsProps): JSX.Element | null {
+  const [shown, show] = useShown();
+  const timeZone = shown.zone === 'utc' ? UTC : systemTimeZone();
+  const { range } = overview;
+  const { answer: moment } = useAnswer(`${version} ${shown.at} ${timeZone}`, () =>
+    ask('moment', { text: momentText(shown.at), nowMs: Date.now(), timeZone }),
+  );
+  const from = range?.from ?? 0;
+  const last = range?.to ?? 0;
+  const axis = useMemo(() => {
+    const end = source.kind === 'document' ? source.log.madeAt : Date.now();
+    return { from, to: Math.max(last, end, from + 1) };
+  }, [from, last]);
+  if (moment === undefined || range === undefined) return null;
+  const isNow = shown.at === undefined;
+  const page: Page = { ask, overview, version, shown, show, moment, isNow, timeZone, axis };
+  return (
+    <PageProvider value={page}>
+      <TimeBar />
+      <ReferenceList />
+      <EventList />
+    </PageProvider>
+  );
+}
+
+function momentText(at: string | undefined): string {
+  if (at === undefined) return 'now';
+  return /^\d+$/.test(at) ? `@${at}` : at;
+}
+
+/** What is shown, from the address and back into it. */
+function useShown(): [Shown, Page['show']] {
+  const [shown, setShown] = useState(() => parseAddress(location.hash));
+  useEffect(() => {
+    const read = (): void => setShown(parseAddress(location.hash));
+    addEventListener('popstate', read);
+    addEventListener('hashchange', read);
+    return () => {
+      removeEventListener('popstate', read);
+      removeEventListener('hashchange', read);
+    };
+  }, []);
+  const show: Page['show'] = (change, { replaces = false } = {}) => {
+    const next = { ...parseAddress(location.hash), ...change };
+    const address = formatAddress(next) || location.pathname + location.search;
+    if (replaces) history.replaceState(null, '', address);
+    else history.pushState(null, '', address);
+    setShown(parseAddress(location.hash));
+  };
+  return [shown, show];
+}

@@ -1,0 +1,140 @@
+import type { JSX } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { thrownText } from '../../errors.js';
+import { familiarReference } from '../../model/reference.js';
+import { printable } from '../../model/texts.js';
+import type { EventLine, Events, TransactionLine } from '../questions.js';
+import { linkTo, usePage, useAnswer } from './page-context.js';
+import { Why } from './reference-list.js';
+import { dayAndTime } from './times.js';
+
+/** Transactions shown at first, and added by each step. */
+const PAGE_LINES = 30;
+
+/** What happened up to the moment, to the chosen reference or to all that was searched for; a line a transaction. */
+export function EventList(): JSX.Element {
+  const { ask, moment, version, shown } = usePage();
+  const asked = { seq: moment.seq, text: shown.q ?? '', reference: shown.ref, limit: PAGE_LINES };
+  const key = `${version} ${JSON.stringify(asked)}`;
+  const { answer, failure } = useAnswer(key, () => ask('events', asked));
+  const [more, setMore] = useState<Events>();
+  useEffect(() => setMore(undefined), [key]);
+  const before = (more ?? answer)?.before;
+  const lines = [...(answer?.transactions ?? []), ...(more?.transactions ?? [])];
+  const readMore = (): void => {
+    void ask('events', { ...asked, before }).then(({ transactions, before: next }) =>
+      setMore({ transactions: [...(more?.transactions ?? []), ...transactions], before: next }),
+    );
+  };
+  return (
+    <section class="events" aria-labelledby="events-title">
+      <div class="section-head">
+        <h2 id="events-title">
+          Events{shown.ref === undefined ? '' : ` of ${printable(familiarReference(shown.ref))}`}
+        </h2>
+        {shown.ref !== undefined && <a href={linkTo(shown, { ref: undefined })}>all events</a>}
+      </div>
+      {failure !== undefined && (
+        <p class="failure" role="alert">
+          {printable(failure)}
+        </p>
+      )}
+      {answer !== undefined && lines.length === 0 && <p class="note">Nothing until then.</p>}
+      <ol class="transactions">
+        {lines.map((line) => (
+          <Transaction key={line.first} line={line} />
+        ))}
+      </ol>
+      {before !== undefined && (
+        <button type="button" onClick={readMore}>
+          Show earlier ones
+        </button>
+      )}
+    </section>
+  );
+}
+
+function Transaction({ line }: { readonly line: TransactionLine }): JSX.Element {
+  const { timeZone } = usePage();
+  const { seq, time, actor, summary, events, count } = line;
+  return (
+    <li>
+      <details>
+        <summary>
+          <span class="seq">{seq}</span>
+          <time dateTime={new Date(time).toISOString()}>{dayAndTime(time, timeZone)}</time>
+          <span class="actor">{printable(actor)}</span>
+          <span class="what">
+            {printable(summary)}
+            <span class="quiet">
+              <Why event={line} />
+            </span>
+          </span>
+        </summary>
+        <ol class="event-lines">
+          {events.map((event) => (
+            <Line key={event.seq} event={event} />
+          ))}
+        </ol>
+        {count > events.length && <p class="note">… and {count - events.length} more</p>}
+      </details>
+    </li>
+  );
+}
+
+function Line({ event }: { readonly event: EventLine }): JSX.Element {
+  const { shown } = usePage();
+  const { seq, type, summary } = event;
+  return (
+    <li>
+      <a class="seq" href={linkTo(shown, { at: `${seq}` })} title="Show the log as of this event">
+        {seq}
+      </a>
+      <span class="type">{type}</span>
+      <span class="what">{printable(summary)}</span>
+      <ProofButton seq={seq} />
+    </li>
+  );
+}
+
+/** Downloads the proof of an event, once it was checked up to the root of the checkpoint. */
+function ProofButton({ seq }: { readonly seq: number }): JSX.Element {
+  const { ask } = usePage();
+  const [state, setState] = useState<'checked' | { readonly why: string }>();
+  const download = async (): Promise<void> => {
+    try {
+      const { text } = await ask('proof', { seq });
+      setState('checked');
+      save(text, `event-${seq}.tlog-proof`);
+    } catch (error) {
+      setState({ why: thrownText(error) });
+    }
+  };
+  return (
+    <span class="proof">
+      {state === 'checked' && (
+        <span class="good" role="status">
+          ✓ checked
+        </span>
+      )}
+      {typeof state === 'object' && (
+        <span class="bad" role="alert">
+          ✕ {printable(state.why)}
+        </span>
+      )}
+      <button type="button" onClick={() => void download()} aria-label={`Download the proof of event ${seq}`}>
+        proof
+      </button>
+    </span>
+  );
+}
+
+/** Offers a text as a file. */
+export function save(text: string, name: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type: 'text/plain' }));
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

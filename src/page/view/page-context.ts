@@ -1,0 +1,71 @@
+import { createContext } from 'preact';
+import { useContext, useEffect, useRef, useState } from 'preact/hooks';
+import { formatAddress, type Shown } from '../address.js';
+import type { Ask, Moment, Overview } from '../questions.js';
+import { thrownText } from '../../errors.js';
+
+/** What every section of the page has. */
+export interface Page {
+  readonly ask: Ask;
+  readonly overview: Overview;
+  /** Changes whenever more events were read: answers before may be old. */
+  readonly version: number;
+  /** What the address says. */
+  readonly shown: Shown;
+  /** Shows something else beside what is shown; a step of the browser's history, unless it replaces the last one. */
+  readonly show: (change: Shown, options?: { readonly replaces?: boolean }) => void;
+  /** As of when everything is shown. */
+  readonly moment: Moment;
+  /** Whether that is the newest event there is. */
+  readonly isNow: boolean;
+  /** IANA zone of all times. */
+  readonly timeZone: string;
+  /** Ends of the axis of time, milliseconds since the epoch. */
+  readonly axis: { readonly from: number; readonly to: number };
+}
+
+const PageContext = createContext<Page | undefined>(undefined);
+
+export const PageProvider = PageContext.Provider;
+
+export function usePage(): Page {
+  const page = useContext(PageContext);
+  if (page === undefined) throw new Error('no page around this part');
+  return page;
+}
+
+/** Address of what is shown with a change: for links that can be opened in another window. */
+export function linkTo(shown: Shown, change: Shown): string {
+  return formatAddress({ ...shown, ...change }) || '#';
+}
+
+/** An answer, the last one while the next is awaited; and what a question failed with. */
+export interface Answered<Answer> {
+  readonly answer: Answer | undefined;
+  readonly failure: string | undefined;
+  /** Whether the answer is to an earlier question. */
+  readonly isOld: boolean;
+}
+
+/** Asks again whenever `key` changes, which stands for the question; late answers to others are dropped. */
+export function useAnswer<Answer>(key: string, question: () => Promise<Answer>): Answered<Answer> {
+  const [answered, setAnswered] = useState<Answered<Answer> & { readonly key: string }>({
+    key: '',
+    answer: undefined,
+    failure: undefined,
+    isOld: true,
+  });
+  const asked = useRef(key);
+  asked.current = key;
+  useEffect(() => {
+    question().then(
+      (answer) => {
+        if (asked.current === key) setAnswered({ key, answer, failure: undefined, isOld: false });
+      },
+      (error: unknown) => {
+        if (asked.current === key) setAnswered({ key, answer: undefined, failure: thrownText(error), isOld: false });
+      },
+    );
+  }, [key]);
+  return { ...answered, isOld: answered.key !== key };
+}

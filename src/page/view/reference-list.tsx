@@ -1,0 +1,136 @@
+import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
+import type { Digest } from '../../model/digest.js';
+import { countText, printable, routeText, shortId } from '../../model/texts.js';
+import type { EventLine, ReferenceRow } from '../questions.js';
+import { Lane } from './lane.js';
+import { linkTo, usePage, useAnswer } from './page-context.js';
+import { dayAndTime } from './times.js';
+
+/** References shown at first, and added by each step. */
+const PAGE_ROWS = 50;
+
+/** References as of the moment, each with its lane. */
+export function ReferenceList(): JSX.Element {
+  const { ask, moment, version, shown, show } = usePage();
+  const text = shown.q ?? '';
+  const [limit, setLimit] = useState(PAGE_ROWS);
+  const { answer, failure } = useAnswer(`${version} ${moment.seq} ${limit} ${text}`, () =>
+    ask('references', { seq: moment.seq, text, limit }),
+  );
+  return (
+    <section class="references" aria-labelledby="references-title">
+      <div class="section-head">
+        <h2 id="references-title">References</h2>
+        <label class="search">
+          <span class="hidden">Search for references and events</span>
+          <input
+            type="search"
+            value={text}
+            placeholder="shop/app, *:prod, 3fa2b1, alice, a request id"
+            autocomplete="off"
+            spellcheck={false}
+            onInput={(event) => show({ q: event.currentTarget.value || undefined }, { replaces: true })}
+          />
+        </label>
+        <p class="quiet" role="status">
+          {answer === undefined ? '' : countsText(answer)}
+        </p>
+      </div>
+      {failure !== undefined && (
+        <p class="failure" role="alert">
+          {printable(failure)}
+        </p>
+      )}
+      <ul class="rows">
+        {answer?.rows.map((row) => (
+          <Row key={row.reference} row={row} />
+        ))}
+      </ul>
+      {answer !== undefined && answer.count > answer.rows.length && (
+        <button type="button" onClick={() => setLimit(limit + PAGE_ROWS)}>
+          Show more of {answer.count.toLocaleString('en')}
+        </button>
+      )}
+    </section>
+  );
+}
+
+function countsText({
+  count,
+  removed,
+  readAs,
+}: {
+  readonly count: number;
+  readonly removed: number;
+  readonly readAs: readonly string[];
+}): string {
+  const gone = removed === 0 ? '' : `, ${removed} of them removed`;
+  const how = readAs.length === 0 ? '' : ` · ${readAs.map(printable).join(', ')}`;
+  return `${count === 0 ? 'no references then' : countText(count, 'reference') + gone}${how}`;
+}
+
+function Row({ row }: { readonly row: ReferenceRow }): JSX.Element {
+  const { shown } = usePage();
+  const { name, reference, image, target, isRemoved, event } = row;
+  const isChosen = shown.ref === reference;
+  const points = image ?? target;
+  return (
+    <li class={`row${isRemoved ? ' removed' : ''}${isChosen ? ' chosen' : ''}`}>
+      <div class="row-text">
+        <a class="name" href={linkTo(shown, { ref: isChosen ? undefined : reference })} aria-current={isChosen}>
+          {printable(name)}
+        </a>
+        <span class="points">
+          {isRemoved || points === undefined ? (
+            'removed'
+          ) : (
+            <ImageLink digest={points} kind={image === undefined ? 'artifact ' : ''} />
+          )}
+        </span>
+        <p class="quiet">
+          <Since event={event} />
+        </p>
+      </div>
+      <Lane row={row} />
+    </li>
+  );
+}
+
+/** The short id of an image or artifact, which leads to its card. */
+export function ImageLink({ digest, kind = '' }: { readonly digest: Digest; readonly kind?: string }): JSX.Element {
+  const { shown } = usePage();
+  return (
+    <a class="id" href={linkTo(shown, { image: digest })} title={digest}>
+      {kind}
+      {shortId(digest)}
+    </a>
+  );
+}
+
+/** Since when, by whom, and why. */
+export function Since({ event }: { readonly event: EventLine }): JSX.Element {
+  const { timeZone } = usePage();
+  return (
+    <>
+      since {dayAndTime(event.time, timeZone)} · by {printable(event.actor)}
+      <Why event={event} />
+    </>
+  );
+}
+
+/** Reason, request and route of an event; nothing without any. */
+export function Why({
+  event: { reason, requestId, via, address },
+}: {
+  readonly event: EventLine | Omit<EventLine, 'type'>;
+}): JSX.Element {
+  const route = routeText({ via, address });
+  return (
+    <>
+      {reason !== undefined && <> · “{printable(reason)}”</>}
+      {requestId !== undefined && <> ({printable(requestId)})</>}
+      {route !== '' && <> · {route}</>}
+    </>
+  );
+}

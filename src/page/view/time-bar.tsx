@@ -1,0 +1,177 @@
+import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
+import { thrownText } from '../../errors.js';
+import { systemTimeZone, UTC } from '../../model/time-zone.js';
+import type { Moment } from '../questions.js';
+import { usePage, useAnswer } from './page-context.js';
+import { ticksBetween, wholeTime } from './times.js';
+
+/** Places of the slider: finer than any screen. */
+const PLACES = 10_000;
+/** Pieces in which moves are counted: a mark each. */
+const MARKS = 400;
+const MOST_TICKS = 7;
+
+/** The moment as of which everything below is; stays in view. */
+export function TimeBar(): JSX.Element {
+  const page = usePage();
+  const { ask, moment, isNow, shown, show, timeZone, axis, overview } = page;
+  const span = axis.to - axis.from;
+  const place = isNow ? PLACES : Math.round(((moment.time - axis.from) / span) * PLACES);
+  const go = ({ seq }: Moment): void => show({ at: seq >= (overview.range?.last ?? 0) ? undefined : `${seq}` });
+  const step = (by: 1 | -1, movesOf?: readonly string[] | 'all'): void =>
+    void ask('step', { seq: moment.seq, by, movesOf }).then(go);
+  const moves = shown.ref === undefined ? 'all' : [shown.ref];
+  const slide = (value: number, replaces: boolean): void => {
+    const at = value >= PLACES ? undefined : new Date(axis.from + (value / PLACES) * span).toISOString();
+    show({ at }, { replaces });
+  };
+  const keys: Readonly<Record<string, () => void>> = {
+    ArrowLeft: () => step(-1),
+    ArrowDown: () => step(-1),
+    ArrowRight: () => step(1),
+    ArrowUp: () => step(1),
+    PageDown: () => step(-1, moves),
+    PageUp: () => step(1, moves),
+    Home: () => show({ at: `${overview.range?.first ?? 0}` }),
+    End: () => show({ at: undefined }),
+  };
+  const text = isNow
+    ? `Now, after event ${moment.seq}`
+    : `${wholeTime(moment.time, timeZone)}, after event ${moment.seq}`;
+  const whose = shown.ref === undefined ? 'of a tag' : 'of this tag';
+  return (
+    <section class="time-bar" aria-label="Moment">
+      <div class="moment">
+        <h2>
+          As of <output>{isNow ? 'now' : wholeTime(moment.time, timeZone)}</output>
+        </h2>
+        <p class="quiet">
+          after event {moment.seq} of {overview.range?.last}
+        </p>
+      </div>
+      <div class="track">
+        <Marks />
+        <input
+          type="range"
+          min={0}
+          max={PLACES}
+          value={place}
+          aria-label="Moment"
+          aria-valuetext={text}
+          onInput={(event) => slide(Number(event.currentTarget.value), true)}
+          onChange={(event) => slide(Number(event.currentTarget.value), false)}
+          onKeyDown={(event) => {
+            const act = keys[event.key];
+            if (act === undefined) return;
+            event.preventDefault();
+            act();
+          }}
+        />
+        <Ticks />
+      </div>
+      <div class="controls">
+        <button type="button" onClick={() => step(-1, moves)} disabled={moment.seq < (overview.range?.first ?? 1)}>
+          ‹ earlier move {whose}
+        </button>
+        <button type="button" onClick={() => step(1, moves)} disabled={isNow}>
+          later move ›
+        </button>
+        <MomentForm />
+        <button type="button" onClick={() => show({ at: undefined })} disabled={isNow}>
+          Now
+        </button>
+        <ZoneSwitch />
+      </div>
+    </section>
+  );
+}
+
+function Marks(): JSX.Element {
+  const { ask, axis, shown, version } = usePage();
+  const { answer: all = [] } = useAnswer(`${version} ${axis.to}`, () => ask('marks', { ...axis, pieces: MARKS }));
+  const { answer: own = [] } = useAnswer(`${version} ${axis.to} ${shown.ref}`, () =>
+    shown.ref === undefined ? Promise.resolve([]) : ask('marks', { ...axis, pieces: MARKS, references: [shown.ref] }),
+  );
+  const most = all.reduce((a, b) => Math.max(a, b), 1);
+  const bars = (counts: readonly number[], kind: string): JSX.Element[] =>
+    counts.flatMap((count, at) => {
+      if (count === 0) return [];
+      const height = 30 + 70 * (Math.log1p(count) / Math.log1p(most));
+      return [
+        <rect class={kind} x={`${(100 * at) / MARKS}%`} width="2" y={`${100 - height}%`} height={`${height}%`} />,
+      ];
+    });
+  return (
+    <svg class="marks" aria-hidden="true">
+      {bars(all, 'mark')}
+      {bars(own, 'mark own')}
+    </svg>
+  );
+}
+
+function Ticks(): JSX.Element {
+  const { axis, timeZone } = usePage();
+  return (
+    <div class="ticks" aria-hidden="true">
+      {ticksBetween(axis.from, axis.to, { timeZone, most: MOST_TICKS }).map(({ time, text }) => (
+        <span style={{ left: `${(100 * (time - axis.from)) / (axis.to - axis.from)}%` }}>{text}</span>
+      ))}
+    </div>
+  );
+}
+
+function MomentForm(): JSX.Element {
+  const { ask, show, timeZone } = usePage();
+  const [failure, setFailure] = useState<string>();
+  const submit = (text: string): void => {
+    ask('moment', { text, nowMs: Date.now(), timeZone }).then(
+      ({ time }) => {
+        setFailure(undefined);
+        const isEvent = /^[@#]?\d+$/.test(text);
+        const at = isEvent ? text.replace(/\D/, '') : new Date(time).toISOString();
+        show({ at: text === 'now' || time >= Date.now() ? undefined : at });
+      },
+      (error: unknown) => setFailure(thrownText(error)),
+    );
+  };
+  return (
+    <form
+      class="go"
+      onSubmit={(event) => {
+        event.preventDefault();
+        const text = new FormData(event.currentTarget).get('at');
+        if (typeof text === 'string' && text.trim() !== '') submit(text.trim());
+      }}
+    >
+      <label>
+        <span class="hidden">Go to a moment</span>
+        <input name="at" placeholder="last tuesday, 2h, 2026-11-24 14:05, @27" autocomplete="off" spellcheck={false} />
+      </label>
+      <button type="submit">Go</button>
+      {failure !== undefined && (
+        <p class="failure" role="alert">
+          {failure}
+        </p>
+      )}
+    </form>
+  );
+}
+
+function ZoneSwitch(): JSX.Element {
+  const { shown, show } = usePage();
+  const own = systemTimeZone();
+  if (own === UTC) return <span class="quiet">times in UTC</span>;
+  return (
+    <label class="zone">
+      <span class="hidden">Time zone</span>
+      <select
+        value={shown.zone ?? ''}
+        onChange={(event) => show({ zone: event.currentTarget.value || undefined }, { replaces: true })}
+      >
+        <option value="">{own}</option>
+        <option value="utc">UTC</option>
+      </select>
+    </label>
+  );
+}

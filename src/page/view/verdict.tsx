@@ -1,0 +1,212 @@
+import type { JSX } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { countText, printable } from '../../model/texts.js';
+import { systemTimeZone, zoneName } from '../../model/time-zone.js';
+import { parseAddress } from '../address.js';
+import type { Ask, Overview, Signature } from '../questions.js';
+import type { Progress } from './app.js';
+import { linkTo, useAnswer } from './page-context.js';
+import { pinnedKey, rememberKey } from './pinned.js';
+import { dayAndTime } from './times.js';
+
+interface VerdictProps {
+  readonly ask: Ask;
+  readonly overview: Overview | undefined;
+  readonly progress: Progress;
+  readonly failure: string | undefined;
+}
+
+/** What re-hashing the log found, before all else. */
+export function Verdict({ ask, overview, progress, failure }: VerdictProps): JSX.Element {
+  const [pasted, setPasted] = useState<string>();
+  const pinned = overview === undefined ? undefined : pinnedKey(overview.origin);
+  const key = pasted ?? pinned ?? overview?.key;
+  const { answer: signature } = useAnswer(`${overview?.checkpoint} ${key}`, () => ask('signature', { key }));
+  useEffect(() => {
+    // The first key that is seen stays the one to check by.
+    if (overview !== undefined && signature?.state === 'valid' && key !== undefined) rememberKey(overview.origin, key);
+  }, [signature, key]);
+  if (failure !== undefined) {
+    return (
+      <Banner tone="bad" title="This log cannot be read">
+        {printable(failure)}
+      </Banner>
+    );
+  }
+  if (overview?.verdict === undefined || signature === undefined) return <Reading progress={progress} />;
+  const { verdict } = overview;
+  const keyFrom = pasted !== undefined ? 'given' : pinned !== undefined ? 'pinned' : overview.source;
+  return (
+    <>
+      <Found {...{ overview, verdict, signature, progress }} />
+      <dl class="facts">
+        <Fact name="Log">{printable(overview.origin)}</Fact>
+        <Fact name="Events">{verdict.size.toLocaleString('en')}</Fact>
+        <Fact name="Root">
+          <code>{verdict.root}</code>
+        </Fact>
+        <Fact name="Last event">{overview.range === undefined ? 'none' : timeText(overview.range.to)}</Fact>
+        <Fact name="Signature">
+          <SignatureText {...{ signature, keyFrom }} />
+        </Fact>
+      </dl>
+      {verdict.leftOut > 0 && (
+        <p class="note">
+          Only the hashes of the first {verdict.leftOut.toLocaleString('en')} events are in this file: it shows what
+          happened from event {verdict.leftOut + 1} on.
+        </p>
+      )}
+      {verdict.unread !== undefined && (
+        <p class="note">
+          Event {verdict.unread.seq} is sound, but this page cannot read it: {printable(verdict.unread.why)}. What came
+          after it is not shown.
+        </p>
+      )}
+      <KeyForm onKey={setPasted} />
+    </>
+  );
+}
+
+function timeText(timeMs: number): string {
+  const zone = systemTimeZone();
+  return `${dayAndTime(timeMs, zone)} ${zoneName(timeMs, zone)}`;
+}
+
+function Reading({ progress: { done, total } }: { readonly progress: Progress }): JSX.Element {
+  return (
+    <Banner tone="calm" title="Checking the log …">
+      {total > 0 && (
+        <>
+          <progress max={total} value={done} aria-label="Records hashed" /> {done.toLocaleString('en')} of{' '}
+          {total.toLocaleString('en')} records
+        </>
+      )}
+    </Banner>
+  );
+}
+
+interface FoundProps {
+  readonly overview: Overview;
+  readonly verdict: NonNullable<Overview['verdict']>;
+  readonly signature: Signature;
+  readonly progress: Progress;
+}
+
+function Found({ verdict, signature, progress }: FoundProps): JSX.Element {
+  const { damage, hashed } = verdict;
+  const work = `${countText(hashed, 'record')} re-hashed in this browser in ${Math.max(1, Math.round(progress.milliseconds ?? 0))} ms`;
+  if (damage !== undefined) {
+    const where =
+      damage.seq === undefined ? 'The log was changed' : `Event ${damage.seq} is not the one that was signed`;
+    const others = damage.others === 0 ? '' : `, and so are ${countText(damage.others, 'later record')}`;
+    return (
+      <Banner tone="bad" title={where}>
+        {damage.seq === undefined ? '' : 'The first record that is wrong: '}
+        {printable(damage.what)}
+        {others}. {work}; they do not lead to the root of the checkpoint. Believe nothing below{' '}
+        {damage.seq !== undefined && damage.seq > 1 && (
+          <>
+            from event {damage.seq} on:{' '}
+            <a href={linkTo(parseAddress(location.hash), { at: `${damage.seq - 1}` })}>show the log before it</a>
+          </>
+        )}
+      </Banner>
+    );
+  }
+  if (signature.state === 'invalid') {
+    return (
+      <Banner tone="bad" title="The signature is wrong">
+        {printable(signature.why)}. {work}; they match the checkpoint, but its signature does not.
+      </Banner>
+    );
+  }
+  if (signature.state === 'valid') {
+    return (
+      <Banner tone="good" title="Verified: nobody has edited this log">
+        {work}. They lead to the root that {printable(signature.name)} signed.
+      </Banner>
+    );
+  }
+  const why =
+    signature.state === 'none'
+      ? 'nobody signed it: compare its root with one that you kept'
+      : `its signature was not checked: ${signature.why}`;
+  return (
+    <Banner tone="calm" title="Whole, but not signed for you">
+      {work}. They lead to the root of the checkpoint, but {why}.
+    </Banner>
+  );
+}
+
+interface BannerProps {
+  readonly tone: 'good' | 'calm' | 'bad';
+  readonly title: string;
+  readonly children: preact.ComponentChildren;
+}
+
+const SIGNS = { good: '✓', calm: '•', bad: '✕' } as const;
+
+function Banner({ tone, title, children }: BannerProps): JSX.Element {
+  return (
+    <div class={`verdict ${tone}`} role={tone === 'bad' ? 'alert' : 'status'}>
+      <h1>
+        <span aria-hidden="true">{SIGNS[tone]} </span>
+        {title}
+      </h1>
+      <p>{children}</p>
+    </div>
+  );
+}
+
+function Fact({ name, children }: { readonly name: string; readonly children: preact.ComponentChildren }): JSX.Element {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+const KEY_FROM = {
+  given: 'the key that you gave',
+  pinned: 'the key that this browser saw first',
+  document: 'the key in this file: whoever made the file could have chosen it',
+  server: 'the key that the server gave',
+} as const;
+
+function SignatureText({
+  signature,
+  keyFrom,
+}: {
+  readonly signature: Signature;
+  readonly keyFrom: keyof typeof KEY_FROM;
+}): JSX.Element {
+  if (signature.state === 'valid') return <>valid, by {KEY_FROM[keyFrom]}</>;
+  if (signature.state === 'none') return <>none</>;
+  return (
+    <>
+      {signature.state === 'invalid' ? 'wrong' : 'not checked'}: {printable(signature.why)}
+    </>
+  );
+}
+
+function KeyForm({ onKey }: { readonly onKey: (key: string) => void }): JSX.Element {
+  return (
+    <details class="key-form">
+      <summary>Check by a key that you have</summary>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          const key = new FormData(event.currentTarget).get('key');
+          if (typeof key === 'string' && key.trim() !== '') onKey(key.trim());
+        }}
+      >
+        <label>
+          Verifier key{' '}
+          <input name="key" placeholder="example.com/images+33d7b496+AeHTu4Q3…" autocomplete="off" spellcheck={false} />
+        </label>
+        <button type="submit">Check</button>
+      </form>
+    </details>
+  );
+}
