@@ -4,10 +4,10 @@ import tseslint from 'typescript-eslint';
 export default tseslint.config(
   { ignores: ['dist/**', 'coverage/**', 'docs/**', '.build/**', 'scripts/bench/peers/**', '**/*.js', '**/*.mjs'] },
   {
-    files: ['src/**/*.ts', 'projections/**/*.ts', 'scripts/**/*.ts', 'test/**/*.ts'],
+    files: ['src/**/*.ts', 'src/**/*.tsx', 'projections/**/*.ts', 'scripts/**/*.ts', 'test/**/*.ts'],
     languageOptions: {
       parser: tseslint.parser,
-      parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
+      parserOptions: { project: ['tsconfig.json', 'tsconfig.page.json'], tsconfigRootDir: import.meta.dirname },
     },
     plugins: { '@typescript-eslint': tseslint.plugin },
     rules: {
@@ -20,7 +20,7 @@ export default tseslint.config(
   },
   {
     // Tests spread lists that they wrote themselves.
-    files: ['src/**/*.ts', 'projections/**/*.ts', 'scripts/**/*.ts'],
+    files: ['src/**/*.ts', 'src/**/*.tsx', 'projections/**/*.ts', 'scripts/**/*.ts'],
     rules: {
       'no-restricted-syntax': [
         'error',

@@ -86,7 +86,8 @@ const emptied = (folder) => ({
 const licensed = {
   name: 'licensed',
   generateBundle(_, bundle) {
-    const modules = Object.values(bundle).flatMap(({ moduleIds }) => moduleIds ?? []);
+    const ofPage = ['preact', '@noble/hashes'].map((name) => join(root, 'node_modules', name, 'package.json'));
+    const modules = [...Object.values(bundle).flatMap(({ moduleIds }) => moduleIds ?? []), ...ofPage];
     this.emitFile({ type: 'asset', fileName: 'LICENSES.txt', source: licenses(modules) });
   },
 };

@@ -23,11 +23,12 @@ export async function bundlePage(root: string): Promise<void> {
     alias: { msgpackr: join(root, 'node_modules', 'msgpackr', 'index.js') },
     write: false,
   });
-  const css = await build({ entryPoints: [join(view, 'page.css')], minify: true, write: false });
+  const script = outputFiles[0]?.text.trim() ?? '';
+  const css = await build({ entryPoints: [join(view, 'page.css')], bundle: true, minify: true, write: false });
   // A text with a dollar sign would else be read as a pattern.
   const page = readFileSync(join(view, 'template.html'), 'utf8')
-    .replace('<!-- style -->', () => css.outputFiles[0]?.text.trim() ?? '')
-    .replace('<!-- script -->', () => (outputFiles[0]?.text.trim() ?? '').replaceAll('</script', '<\\/script'));
+    .replace('<!-- style -->', () => `<style>${css.outputFiles[0]?.text.trim() ?? ''}</style>`)
+    .replace('<!-- script -->', () => `<script>${script.replaceAll('</script', '<\\/script')}</script>`);
   if (Buffer.byteLength(page) > MOST_BYTES)
     throw new Error(`the page has ${page.length} bytes, at most ${MOST_BYTES} are allowed`);
   writeFileSync(join(root, 'dist', 'page.html'), page);

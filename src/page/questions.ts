@@ -11,7 +11,7 @@ import { familiarReference } from '../model/reference.js';
 import { countUpTo } from './columns.js';
 import type { Reading, TreeVerdict } from './reading.js';
 import { search } from './search.js';
-import type { ReferencePeriod } from './timeline.js';
+import type { ReferenceChange, ReferencePeriod } from './timeline.js';
 
 /*
  * What the page asks about a log. Each answer is plain data, so that it can come from a worker, and
@@ -218,15 +218,59 @@ async function references(
   const rankOf = ({ change, reference }: (typeof found)[number]): number =>
     Number(change.isRemoved) * 2 + Number(reference.includes('@'));
   found.sort((a, b) => rankOf(a) - rankOf(b) || (a.name < b.name ? -1 : 1));
-  const rows = found.slice(0, limit).map(async ({ row, reference, name, change }) => {
-    const { image, target, isRemoved } = change;
-    const periods = timeline.periods(row, timeline.last);
-    const event = eventLine(await reading.event(change.seq));
-    const kept = periods.slice(-MOST_PERIODS);
-    return { name, reference, image, target, isRemoved, event, periods: kept, earlier: periods.length - kept.length };
-  });
+  const rows = found.slice(0, limit).map(({ row, change }) => referenceRow(reading, row, change));
   const removed = found.filter(({ change }) => change.isRemoved).length;
   return { rows: await Promise.all(rows), count: found.length, removed, readAs };
+}
+
+async function referenceRow(reading: Reading, row: number, change: ReferenceChange): Promise<ReferenceRow> {
+  const { timeline } = reading;
+  const reference = timeline.names.texts[row] ?? '';
+  const { image, target, isRemoved } = change;
+  const periods = timeline.periods(row, timeline.last);
+  const kept = periods.slice(-MOST_PERIODS);
+  return {
+    name: familiarReference(reference),
+    reference,
+    image,
+    target,
+    isRemoved,
+    event: eventLine(await reading.event(change.seq)),
+    periods: kept,
+    earlier: periods.length - kept.length,
+  };
+}
+
+/** One reference, with who began each of its periods and why. */
+export interface ChosenReference {
+  /** As of the moment; undefined when it had never been set. */
+  readonly row: ReferenceRow | undefined;
+  /** Its periods up to the moment, the newest first; the last MOST_LISTED. */
+  readonly periods: readonly { readonly period: ReferencePeriod; readonly event: EventLine }[];
+  readonly earlier: number;
+}
+
+/** Periods whose reasons are read at once. */
+const MOST_LISTED = 100;
+
+/** One reference as of event `seq`. */
+async function reference(
+  reading: Reading,
+  { seq, reference }: { readonly seq: number; readonly reference: string },
+): Promise<ChosenReference> {
+  const { timeline } = reading;
+  const row = timeline.names.find(reference);
+  const change = row === undefined ? undefined : timeline.referenceAt(row, seq);
+  if (row === undefined || change === undefined) return { row: undefined, periods: [], earlier: 0 };
+  const all = timeline.periods(row, seq).reverse();
+  const listed = all
+    .slice(0, MOST_LISTED)
+    .map(async (period) => ({ period, event: eventLine(await reading.event(period.seq)) }));
+  return {
+    row: await referenceRow(reading, row, change),
+    periods: await Promise.all(listed),
+    earlier: Math.max(0, all.length - MOST_LISTED),
+  };
 }
 
 /** One event for a line of text. */
@@ -346,7 +390,7 @@ async function proof(reading: Reading, { seq }: { readonly seq: number }): Promi
 }
 
 /** All questions, by name. */
-export const questions = { overview, signature, moment, marks, step, references, event, events, proof };
+export const questions = { overview, signature, moment, marks, step, references, reference, event, events, proof };
 
 type Questions = typeof questions;
 type QuestionName = keyof Questions;

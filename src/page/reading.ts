@@ -289,6 +289,10 @@ class LeafTree implements TileReader {
   }
 
   #keep(completed: readonly { readonly level: number; readonly hash: Uint8Array }[]): void {
-    for (const { level, hash } of completed) (this.#upper[level - 1] ??= []).push(hash);
+    for (const { level, hash } of completed) {
+      const hashes = this.#upper[level - 1];
+      if (hashes === undefined) this.#upper[level - 1] = [hash];
+      else hashes.push(hash);
+    }
   }
 }

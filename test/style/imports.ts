@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import ts from 'typescript';
 import { projectRoot } from '../support/fixtures.js';
@@ -50,7 +50,8 @@ function resolve(from: string, specifier: string): readonly (string | undefined)
   const files = conditional.get(specifier);
   if (files !== undefined) return files.map((file) => file.replace(/^\.\/dist\/(.*)\.js$/, '$1.ts'));
   if (!specifier.startsWith('.')) return [undefined];
-  return [posix.join(posix.dirname(from), specifier).replace(/\.js$/, '.ts')];
+  const path = posix.join(posix.dirname(from), specifier).replace(/\.js$/, '.ts');
+  return [existsSync(join(projectRoot, `${path}x`)) ? `${path}x` : path];
 }
 
 function importsOfPackage(): Readonly<Record<string, Readonly<Record<string, string>>>> {

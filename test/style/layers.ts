@@ -8,6 +8,7 @@ type Layer =
   | 'model'
   | 'log'
   | 'projections'
+  | 'page'
   | 'compression'
   | 'tar'
   | 'archive'
@@ -25,18 +26,31 @@ const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
   model: ['ground'],
   log: ['ground', 'model'],
   projections: ['ground', 'model', 'log'],
+  page: ['ground', 'model', 'log', 'projections'],
   compression: ['ground'],
   tar: ['ground', 'model', 'compression'],
   archive: ['ground', 'model', 'compression', 'tar'],
   store: ['ground', 'model', 'log', 'projections', 'compression', 'tar'],
   index: ['ground', 'model', 'log', 'projections', 'compression', 'tar', 'archive', 'store'],
   'registry-client': ['ground', 'model', 'tar', 'archive', 'store'],
-  server: ['ground', 'model', 'log', 'projections', 'compression', 'tar', 'archive', 'store', 'registry-client'],
+  server: [
+    'ground',
+    'model',
+    'log',
+    'projections',
+    'page',
+    'compression',
+    'tar',
+    'archive',
+    'store',
+    'registry-client',
+  ],
   cli: [
     'ground',
     'model',
     'log',
     'projections',
+    'page',
     'compression',
     'tar',
     'archive',
@@ -50,6 +64,7 @@ const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
     'model',
     'log',
     'projections',
+    'page',
     'compression',
     'tar',
     'archive',
@@ -64,6 +79,7 @@ const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
     'model',
     'log',
     'projections',
+    'page',
     'compression',
     'tar',
     'archive',
@@ -181,6 +197,7 @@ function layerOf(path: string): Layer | undefined {
   const folders: readonly Layer[] = [
     'model',
     'log',
+    'page',
     'compression',
     'archive',
     'store',

@@ -7,6 +7,7 @@ const productEntries: readonly string[] = [
   'src/server/index.ts',
   'src/cli/main.ts',
   'src/cli/packaged-main.ts',
+  'src/page/view/main.tsx',
 ];
 
 /** Entries that are missing, and files of src and projections that no entry leads to: what only tests import is dead. */

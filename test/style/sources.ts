@@ -19,13 +19,17 @@ export interface Finding {
 
 /** Parses `text` as if it stood at `path`. */
 export function sourceOf(path: string, text: string): Source {
-  return { path, text, tree: ts.createSourceFile(path, text, ts.ScriptTarget.ES2023, true) };
+  return { path, text, tree: ts.createSourceFile(path, text, ts.ScriptTarget.ES2023, true, kindOf(path)) };
+}
+
+function kindOf(path: string): ts.ScriptKind {
+  return path.endsWith('.tsx') ? ts.ScriptKind.TSX : ts.ScriptKind.TS;
 }
 
 /** Every TypeScript file of the product, its scripts and its tests, by path; fixtures and peers are not ours. */
 export function projectSources(): Source[] {
   return projectFiles(['src', 'projections', 'scripts', 'test'])
-    .filter((path) => path.endsWith('.ts'))
+    .filter((path) => /\.tsx?$/.test(path))
     .map((path) => sourceOf(path, readFileSync(join(projectRoot, path), 'utf8')));
 }
 

@@ -4,7 +4,7 @@ import type { BuildStep, ImageFacts } from '../image-facts.js';
 import type { ImageFilter } from '../image-filter.js';
 import { displayWidth, pad, truncate, widest } from './display-width.js';
 import { NONE, printable, SHORT_ID_LENGTH, shortId, sizeText } from '../../model/texts.js';
-import { type Colors } from './text.js';
+import type { Colors } from './text.js';
 import { familiarReference } from '../../model/reference.js';
 import { timestampToDate } from '../../model/timestamp.js';
 import { type Column, tableLines, treeLines } from './table.js';

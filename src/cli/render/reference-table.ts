@@ -5,7 +5,7 @@ import { familiarReference } from '../../model/reference.js';
 import { truncate } from './display-width.js';
 import { type Column, tableLines } from './table.js';
 import { durationText } from '../../model/texts.js';
-import { type Colors } from './text.js';
+import type { Colors } from './text.js';
 import { whyText } from './timeline.js';
 import { timeColumn } from './times.js';
 

@@ -1,6 +1,6 @@
 import { displayWidth, pad, truncate, widest } from './display-width.js';
 import { printable } from '../../model/texts.js';
-import { type Colors, type Paint } from './text.js';
+import type { Colors, Paint } from './text.js';
 
 /** A table column. */
 export interface Column {

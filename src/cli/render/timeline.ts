@@ -5,7 +5,7 @@ import type { PullCount } from '../../store/registry-store.js';
 import type { ReferencePeriod } from '../query.js';
 import { displayWidth, pad, truncate } from './display-width.js';
 import { countText, durationText, printable, routeText } from '../../model/texts.js';
-import { type Colors, type Paint } from './text.js';
+import type { Colors, Paint } from './text.js';
 import { familiarReference } from '../../model/reference.js';
 import { type Column, tableLines } from './table.js';
 import { timeColumn, zonedMinuteText, zonedText } from './times.js';

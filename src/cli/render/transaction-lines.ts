@@ -4,7 +4,7 @@ import { displayWidth, pad, truncate } from './display-width.js';
 import { flow, painted, type Phrase } from './flow.js';
 import { localTimeText } from '../../model/time-zone.js';
 import { printable, routeText } from '../../model/texts.js';
-import { type Colors } from './text.js';
+import type { Colors } from './text.js';
 import { timeColumn, zonedMinuteText } from './times.js';
 import { summarizeTransaction, type TransactionTally } from '../../log/transaction-summary.js';
 

@@ -5,18 +5,10 @@ import { formatAddress, parseAddress, type Shown } from '../address.js';
 import type { Overview } from '../questions.js';
 import { type Engine, type SourceGiven, startEngine } from './engine.js';
 import { EventList } from './event-list.js';
-import { type Page, PageProvider, useAnswer } from './page-context.js';
+import { type Page, PageProvider, type Progress, useAnswer } from './page-context.js';
 import { ReferenceList } from './reference-list.js';
 import { TimeBar } from './time-bar.js';
 import { Verdict } from './verdict.js';
-
-/** How far the reading is. */
-export interface Progress {
-  readonly done: number;
-  readonly total: number;
-  /** Milliseconds that it took; undefined until it ended. */
-  readonly milliseconds: number | undefined;
-}
 
 interface AppProps {
   readonly source: SourceGiven;

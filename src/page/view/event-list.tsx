@@ -5,7 +5,7 @@ import { familiarReference } from '../../model/reference.js';
 import { printable } from '../../model/texts.js';
 import type { EventLine, Events, TransactionLine } from '../questions.js';
 import { linkTo, usePage, useAnswer } from './page-context.js';
-import { Why } from './reference-list.js';
+import { Why } from './facts.js';
 import { dayAndTime } from './times.js';
 
 /** Transactions shown at first, and added by each step. */

@@ -1,55 +1,80 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { durationText, printable, shortId } from '../../model/texts.js';
-import type { ReferenceRow } from '../questions.js';
+import type { EventLine, ReferenceRow } from '../questions.js';
 import type { ReferencePeriod } from '../timeline.js';
+import { Why } from './facts.js';
 import { usePage, useAnswer } from './page-context.js';
-import { Why } from './reference-list.js';
 import { dayAndTime } from './times.js';
 
-/** Least part of a lane, so that a minute shows by a year. */
+/** Least part of a lane, in percent, so that a minute shows by a year. */
 const LEAST_PART = 0.3;
 /** Tints that tell neighbors apart; the image as of the moment has the accent. */
 const TINTS = 3;
 /** Part of a lane from which on an id fits in. */
-const LABEL_PART = 11;
+const LABEL_PART = 12;
+
+/** Place of a segment in its lane, in percent. */
+interface Part {
+  readonly start: number;
+  readonly width: number;
+}
 
 /**
- * The history of a reference on the axis of the slider, a segment an image. One stop of the keyboard:
- * the arrows walk over its segments.
+ * The history of a reference on the axis of the slider, a segment an image. One stop of the keyboard,
+ * like a slider: the arrows walk over its periods.
  */
-export function Lane({ row }: { readonly row: ReferenceRow }): JSX.Element {
-  const { axis, moment, isNow, timeZone } = usePage();
+export function Lane({
+  row,
+}: {
+  readonly row: Pick<ReferenceRow, 'name' | 'periods' | 'image' | 'target' | 'isRemoved'>;
+}): JSX.Element {
+  const { ask, axis, moment, isNow, timeZone } = usePage();
   const [active, setActive] = useState<number>();
   const { periods, name } = row;
+  const focused = active === undefined ? undefined : periods[active];
+  const { answer: event, isOld } = useAnswer(`${focused?.seq}`, () =>
+    focused === undefined ? Promise.resolve(undefined) : ask('event', { seq: focused.seq }),
+  );
   const tints = tintsOf(periods, row);
-  const partOf = (time: number): number =>
-    (100 * Math.min(Math.max(time - axis.from, 0), axis.to - axis.from)) / (axis.to - axis.from);
-  const segments = periods.map((period) => {
-    const start = partOf(period.time);
+  const span = axis.to - axis.from;
+  const partOf = (time: number): number => (100 * Math.min(Math.max(time - axis.from, 0), span)) / span;
+  const parts = periods.map((period): Part => {
+    const start = Math.min(partOf(period.time), 100 - LEAST_PART);
     return { start, width: Math.max(LEAST_PART, partOf(period.until ?? axis.to) - start) };
   });
   const now = partOf(isNow ? axis.to : moment.time);
-  const focused = active === undefined ? undefined : periods[active];
-  const move = (by: number): void =>
-    setActive(Math.min(periods.length - 1, Math.max(0, (active ?? periods.length) + by)));
+  const last = periods.length - 1;
+  const keys: Readonly<Record<string, number>> = {
+    ArrowLeft: -1,
+    ArrowDown: -1,
+    ArrowRight: 1,
+    ArrowUp: 1,
+    Home: -periods.length,
+    End: periods.length,
+  };
   return (
     <div
       class="lane"
       tabIndex={0}
-      role="group"
-      aria-label={`History of ${name}: ${periods.length} periods; arrow keys walk over them`}
-      onKeyDown={(event) => {
-        if (event.key !== 'ArrowLeft' && event.key !== 'ArrowRight') return;
-        event.preventDefault();
-        move(event.key === 'ArrowLeft' ? -1 : 1);
+      role="slider"
+      aria-label={`Periods of ${printable(name)}`}
+      aria-valuemin={1}
+      aria-valuemax={periods.length}
+      aria-valuenow={(active ?? last) + 1}
+      aria-valuetext={textOf(periods[active ?? last], isOld ? undefined : event, timeZone)}
+      onKeyDown={(pressed) => {
+        const by = keys[pressed.key];
+        if (by === undefined) return;
+        pressed.preventDefault();
+        setActive(Math.min(last, Math.max(0, (active ?? last) + by)));
       }}
+      onFocus={() => setActive(active ?? last)}
       onBlur={() => setActive(undefined)}
       onPointerLeave={() => setActive(undefined)}
-      onPointerMove={(event) => {
-        const { left, width } = event.currentTarget.getBoundingClientRect();
-        const part = (100 * (event.clientX - left)) / width;
-        const at = segments.findLastIndex(({ start }) => start <= part);
+      onPointerMove={(moved) => {
+        const { left, width } = moved.currentTarget.getBoundingClientRect();
+        const at = parts.findLastIndex(({ start }) => start <= (100 * (moved.clientX - left)) / width);
         setActive(at < 0 ? undefined : at);
       }}
     >
@@ -57,21 +82,32 @@ export function Lane({ row }: { readonly row: ReferenceRow }): JSX.Element {
         {periods.map((period, at) => (
           <Segment
             key={period.seq}
-            {...{
-              period,
-              isActive: at === active,
-              tint: tints[at] ?? '',
-              part: segments[at] ?? { start: 0, width: 0 },
-            }}
+            {...{ period, isActive: at === active, tint: tints[at] ?? '', part: parts[at] ?? { start: 0, width: 0 } }}
           />
         ))}
         {!isNow && <rect class="later" x={`${now}%`} width={`${100 - now}%`} height="100%" />}
-        <line class="moment-line" x1={`${now}%`} x2={`${now}%`} y1="0" y2="100%" />
+        <line class="moment-line" x1={`${now}%`} x2={`${now}%`} y1="-3" y2="31" />
       </svg>
       {focused !== undefined && (
-        <Details period={focused} timeZone={timeZone} end={axis.to} start={segments[active ?? 0]?.start ?? 0} />
+        <Details
+          period={focused}
+          event={isOld ? undefined : event}
+          part={parts[active ?? 0] ?? { start: 0, width: 0 }}
+        />
       )}
     </div>
+  );
+}
+
+function textOf(period: ReferencePeriod | undefined, event: EventLine | undefined, timeZone: string): string {
+  if (period === undefined) return '';
+  const { image, target, time, until, actor } = period;
+  const points = image ?? target;
+  const end = until === undefined ? 'until now' : `until ${dayAndTime(until, timeZone)}`;
+  const why = event?.reason === undefined ? '' : `, ${event.reason}`;
+  const request = event?.requestId === undefined ? '' : `, request ${event.requestId}`;
+  return printable(
+    `${points === undefined ? 'removed' : shortId(points)} from ${dayAndTime(time, timeZone)} ${end}, by ${actor}${why}${request}`,
   );
 }
 
@@ -79,7 +115,7 @@ interface SegmentProps {
   readonly period: ReferencePeriod;
   readonly isActive: boolean;
   readonly tint: string;
-  readonly part: { readonly start: number; readonly width: number };
+  readonly part: Part;
 }
 
 function Segment({ period, isActive, tint, part: { start, width } }: SegmentProps): JSX.Element {
@@ -88,11 +124,11 @@ function Segment({ period, isActive, tint, part: { start, width } }: SegmentProp
   if (points === undefined)
     return <line class={className} x1={`${start}%`} x2={`${start + width}%`} y1="50%" y2="50%" />;
   return (
-    <svg x={`${start}%`} width={`${width}%`}>
+    <svg aria-hidden="true" x={`${start}%`} width={`${width}%`}>
       <rect class={className} width="100%" height="100%" />
-      <rect class="edge" width="1" height="100%" />
+      <rect class={`edge ${tint}`} width="2" height="100%" />
       {width > LABEL_PART && (
-        <text class={`label ${tint}`} x="6" y="50%">
+        <text class={`label ${tint}`} x="9" y="50%">
           {shortId(points)}
         </text>
       )}
@@ -101,7 +137,10 @@ function Segment({ period, isActive, tint, part: { start, width } }: SegmentProp
 }
 
 /** An image always has the same tint, and not that of its neighbor. */
-function tintsOf(periods: readonly ReferencePeriod[], row: ReferenceRow): string[] {
+function tintsOf(
+  periods: readonly ReferencePeriod[],
+  row: Pick<ReferenceRow, 'image' | 'target' | 'isRemoved'>,
+): string[] {
   const current = row.isRemoved ? undefined : (row.image ?? row.target);
   const known = new Map<string, number>();
   let before = -1;
@@ -122,28 +161,24 @@ function tintsOf(periods: readonly ReferencePeriod[], row: ReferenceRow): string
 
 interface DetailsProps {
   readonly period: ReferencePeriod;
-  readonly timeZone: string;
-  readonly end: number;
-  readonly start: number;
+  /** Undefined until its record was read again. */
+  readonly event: EventLine | undefined;
+  readonly part: Part;
 }
 
-/** Who made a period, when and why; the reason is read from the record. */
-function Details({ period, timeZone, end, start }: DetailsProps): JSX.Element {
-  const { ask } = usePage();
-  const { answer: event, isOld } = useAnswer(`${period.seq}`, () => ask('event', { seq: period.seq }));
+/** Who made a period, when and why. */
+function Details({ period, event, part: { start } }: DetailsProps): JSX.Element {
+  const { axis, timeZone } = usePage();
   const { image, target, time, until, actor, seq } = period;
   const points = image ?? target;
+  const side = start > 50 ? { right: `${Math.max(0, 100 - start - 30)}%` } : { left: `${start}%` };
   return (
-    <p
-      class={`details ${start > 50 ? 'to-left' : ''}`}
-      role="status"
-      style={start > 50 ? { right: `${100 - start}%` } : { left: `${start}%` }}
-    >
+    <p class="details" style={side}>
       <strong>{points === undefined ? 'removed' : shortId(points)}</strong> {dayAndTime(time, timeZone)} –{' '}
-      {until === undefined ? 'now' : dayAndTime(until, timeZone)} ({durationText((until ?? end) - time)})
+      {until === undefined ? 'now' : dayAndTime(until, timeZone)} · {durationText((until ?? axis.to) - time)}
       <br />
       by {printable(actor)}
-      {event !== undefined && !isOld && <Why event={event} />} · event {seq}
+      {event !== undefined && <Why event={event} />} · event {seq}
     </p>
   );
 }

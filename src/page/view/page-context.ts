@@ -24,6 +24,14 @@ export interface Page {
   readonly axis: { readonly from: number; readonly to: number };
 }
 
+/** How far the reading is. */
+export interface Progress {
+  readonly done: number;
+  readonly total: number;
+  /** Milliseconds that it took; undefined until it ended. */
+  readonly milliseconds: number | undefined;
+}
+
 const PageContext = createContext<Page | undefined>(undefined);
 
 export const PageProvider = PageContext.Provider;

@@ -1,11 +1,11 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import type { Digest } from '../../model/digest.js';
-import { countText, printable, routeText, shortId } from '../../model/texts.js';
-import type { EventLine, ReferenceRow } from '../questions.js';
+import { countText, printable } from '../../model/texts.js';
+import type { ReferenceRow } from '../questions.js';
+import { ChosenReference } from './chosen-reference.js';
+import { ImageLink, Since } from './facts.js';
 import { Lane } from './lane.js';
 import { linkTo, usePage, useAnswer } from './page-context.js';
-import { dayAndTime } from './times.js';
 
 /** References shown at first, and added by each step. */
 const PAGE_ROWS = 50;
@@ -42,6 +42,7 @@ export function ReferenceList(): JSX.Element {
           {printable(failure)}
         </p>
       )}
+      {shown.ref !== undefined && <ChosenReference reference={shown.ref} />}
       <ul class="rows">
         {answer?.rows.map((row) => (
           <Row key={row.reference} row={row} />
@@ -94,43 +95,5 @@ function Row({ row }: { readonly row: ReferenceRow }): JSX.Element {
       </div>
       <Lane row={row} />
     </li>
-  );
-}
-
-/** The short id of an image or artifact, which leads to its card. */
-export function ImageLink({ digest, kind = '' }: { readonly digest: Digest; readonly kind?: string }): JSX.Element {
-  const { shown } = usePage();
-  return (
-    <a class="id" href={linkTo(shown, { image: digest })} title={digest}>
-      {kind}
-      {shortId(digest)}
-    </a>
-  );
-}
-
-/** Since when, by whom, and why. */
-export function Since({ event }: { readonly event: EventLine }): JSX.Element {
-  const { timeZone } = usePage();
-  return (
-    <>
-      since {dayAndTime(event.time, timeZone)} · by {printable(event.actor)}
-      <Why event={event} />
-    </>
-  );
-}
-
-/** Reason, request and route of an event; nothing without any. */
-export function Why({
-  event: { reason, requestId, via, address },
-}: {
-  readonly event: EventLine | Omit<EventLine, 'type'>;
-}): JSX.Element {
-  const route = routeText({ via, address });
-  return (
-    <>
-      {reason !== undefined && <> · “{printable(reason)}”</>}
-      {requestId !== undefined && <> ({printable(requestId)})</>}
-      {route !== '' && <> · {route}</>}
-    </>
   );
 }

@@ -42,45 +42,47 @@ export function TimeBar(): JSX.Element {
   const whose = shown.ref === undefined ? 'of a tag' : 'of this tag';
   return (
     <section class="time-bar" aria-label="Moment">
-      <div class="moment">
-        <h2>
-          As of <output>{isNow ? 'now' : wholeTime(moment.time, timeZone)}</output>
-        </h2>
-        <p class="quiet">
-          after event {moment.seq} of {overview.range?.last}
-        </p>
-      </div>
-      <div class="track">
-        <Marks />
-        <input
-          type="range"
-          min={0}
-          max={PLACES}
-          value={place}
-          aria-label="Moment"
-          aria-valuetext={text}
-          onInput={(event) => slide(Number(event.currentTarget.value), true)}
-          onChange={(event) => slide(Number(event.currentTarget.value), false)}
-          onKeyDown={(event) => {
-            const act = keys[event.key];
-            if (act === undefined) return;
-            event.preventDefault();
-            act();
-          }}
-        />
-        <Ticks />
+      <div class="now">
+        <div class="moment">
+          <h2>
+            As of <output>{isNow ? 'now' : wholeTime(moment.time, timeZone)}</output>
+          </h2>
+          <p class="quiet">
+            after event {moment.seq} of {overview.range?.last}
+          </p>
+        </div>
+        <div class="track">
+          <Marks />
+          <input
+            type="range"
+            min={0}
+            max={PLACES}
+            value={place}
+            aria-label="Moment"
+            aria-valuetext={text}
+            onInput={(event) => slide(Number(event.currentTarget.value), true)}
+            onChange={(event) => slide(Number(event.currentTarget.value), false)}
+            onKeyDown={(event) => {
+              const act = keys[event.key];
+              if (act === undefined) return;
+              event.preventDefault();
+              act();
+            }}
+          />
+          <Ticks />
+        </div>
       </div>
       <div class="controls">
         <button type="button" onClick={() => step(-1, moves)} disabled={moment.seq < (overview.range?.first ?? 1)}>
-          ‹ earlier move {whose}
+          ‹ <span class="hidden">earlier </span>move {whose}
         </button>
-        <button type="button" onClick={() => step(1, moves)} disabled={isNow}>
-          later move ›
+        <button type="button" onClick={() => step(1, moves)} disabled={isNow} aria-label={`later move ${whose}`}>
+          ›
         </button>
-        <MomentForm />
         <button type="button" onClick={() => show({ at: undefined })} disabled={isNow}>
           Now
         </button>
+        <MomentForm />
         <ZoneSwitch />
       </div>
     </section>

@@ -1,11 +1,10 @@
 import type { JSX } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { countText, printable } from '../../model/texts.js';
 import { systemTimeZone, zoneName } from '../../model/time-zone.js';
 import { parseAddress } from '../address.js';
 import type { Ask, Overview, Signature } from '../questions.js';
-import type { Progress } from './app.js';
-import { linkTo, useAnswer } from './page-context.js';
+import { linkTo, type Progress, useAnswer } from './page-context.js';
 import { pinnedKey, rememberKey } from './pinned.js';
 import { dayAndTime } from './times.js';
 
@@ -19,7 +18,9 @@ interface VerdictProps {
 /** What re-hashing the log found, before all else. */
 export function Verdict({ ask, overview, progress, failure }: VerdictProps): JSX.Element {
   const [pasted, setPasted] = useState<string>();
-  const pinned = overview === undefined ? undefined : pinnedKey(overview.origin);
+  const origin = overview?.origin;
+  // Read once: a key that is remembered now was not there before.
+  const pinned = useMemo(() => (origin === undefined ? undefined : pinnedKey(origin)), [origin]);
   const key = pasted ?? pinned ?? overview?.key;
   const { answer: signature } = useAnswer(`${overview?.checkpoint} ${key}`, () => ask('signature', { key }));
   useEffect(() => {
