@@ -1,0 +1,43 @@
+import { entriesPath, hashInTile, parseEntries, TILE_WIDTH, tileOfTree, tilePath } from '../../src/log/merkle.js';
+import { HASH_BYTES } from '../../src/model/digest.js';
+import { Reading } from '../../src/page/reading.js';
+import type { LogSource } from '../../src/page/source.js';
+import type { EventStore } from '../../src/store/event-store.js';
+
+/** What a test does to a log on its way to the page. */
+export interface Tampering {
+  readonly record?: (record: Uint8Array, seq: number) => Uint8Array | undefined;
+  readonly checkpoint?: (text: string) => string;
+}
+
+/** The log of a store as the server gives it. */
+export function sourceOf(store: EventStore, { record, checkpoint }: Tampering = {}): LogSource {
+  const widthOf = (index: number, size: number): number => Math.min(TILE_WIDTH, size - index * TILE_WIDTH);
+  return {
+    kind: 'server',
+    first: 1,
+    key: store.verifierKey,
+    checkpoint: async () => {
+      const text = await store.checkpoint();
+      return checkpoint?.(text) ?? text;
+    },
+    records: async (index, size) => {
+      const records = parseEntries(await store.readTile(entriesPath(index, widthOf(index, size))));
+      if (record === undefined) return records;
+      return records.flatMap((each, at) => record(each, index * TILE_WIDTH + at + 1) ?? []);
+    },
+    witnesses: async (index, size) => {
+      const bytes = await store.readTile(tilePath(tileOfTree(0, index, size)));
+      return Array.from({ length: bytes.length / HASH_BYTES }, (_, at) => hashInTile(bytes, at));
+    },
+    tileHash: () => undefined,
+    content: async (digest) => store.readContent(digest),
+  };
+}
+
+/** Reads the whole log of a store as the page does. */
+export async function readingOf(store: EventStore, tampering?: Tampering): Promise<Reading> {
+  const reading = await Reading.begin(sourceOf(store, tampering));
+  await reading.read();
+  return reading;
+}
