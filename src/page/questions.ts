@@ -10,7 +10,7 @@ import { parseMoment } from '../model/moment.js';
 import { familiarReference } from '../model/reference.js';
 import { countUpTo } from './columns.js';
 import type { Reading, TreeVerdict } from './reading.js';
-import { search } from './search.js';
+import { search, shortName } from './search.js';
 import type { ReferenceChange, ReferencePeriod } from './timeline.js';
 
 /*
@@ -213,7 +213,7 @@ async function references(
   const found = [...names].flatMap((row) => {
     const change = timeline.referenceAt(row, seq);
     const reference = timeline.names.texts[row] ?? '';
-    return change === undefined ? [] : [{ row, reference, change, name: familiarReference(reference) }];
+    return change === undefined ? [] : [{ row, reference, change, name: shortName(reference) }];
   });
   const rankOf = ({ change, reference }: (typeof found)[number]): number =>
     Number(change.isRemoved) * 2 + Number(reference.includes('@'));

@@ -261,8 +261,8 @@ class LeafTree implements TileReader {
 
   append(leaf: Uint8Array): void {
     const start = (this.size - this.#leftOut) * HASH_BYTES;
-    if (start === this.#leaves.length) {
-      const larger = new Uint8Array(Math.max(HASH_BYTES * TILE_WIDTH, start + (start >>> 1)));
+    if (start + HASH_BYTES > this.#leaves.length) {
+      const larger = new Uint8Array(HASH_BYTES * TILE_WIDTH + start + (start >>> 1));
       larger.set(this.#leaves);
       this.#leaves = larger;
     }

@@ -1,6 +1,5 @@
 import { isStoreError } from '../errors.js';
 import { hexPrefix } from '../model/digest.js';
-import { familiarReference } from '../model/reference.js';
 import { isPattern, wantedReference } from '../model/reference-pattern.js';
 import type { Reading } from './reading.js';
 
@@ -62,7 +61,7 @@ function matcherOf(wanted: string): (reference: string) => boolean {
   if (wanted === '') return () => true;
   if (!isPattern(wanted)) {
     const part = wanted.toLowerCase();
-    return (reference) => familiarReference(reference).toLowerCase().includes(part) || reference === part;
+    return (reference) => reference === wanted || shortName(reference).toLowerCase().includes(part);
   }
   try {
     return wantedReference(wanted).matches;
@@ -71,6 +70,11 @@ function matcherOf(wanted: string): (reference: string) => boolean {
     if (isStoreError(error, 'FILTER_INVALID')) return () => false;
     throw error;
   }
+}
+
+/** The name without Docker's own registry: as people write most of them, without parsing each. */
+export function shortName(reference: string): string {
+  return reference.replace(/^docker\.io\/(?:library\/)?/, '');
 }
 
 function digestsLike({ timeline }: Reading, wanted: string): readonly string[] {

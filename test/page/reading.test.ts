@@ -15,6 +15,7 @@ import { archivePath } from '../store/fixture-archives.js';
 import { temporaryStore } from '../store/temporary-store.js';
 import { imageConfig } from '../support/image-configs.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
+import { madeLog } from './made-log.js';
 import { readingOf } from './store-source.js';
 
 const ORIGIN = 'example.com/images';
@@ -120,6 +121,15 @@ test('events after the first read are read by the next, with the tree that was t
   await reading.read();
   t.like(reading.verdict, { size: 301, hashed: 301, damage: undefined });
   t.is((await reading.event(301)).seq, 301);
+});
+
+test('each proof of a log of several tiles leads to its root', async (t) => {
+  const log = madeLog(3_000);
+  const { log: facts, blocks } = await embedLog(log, { ...log, key: undefined, madeAt: 0, limitBytes: 10_000_000 });
+  const reading = await Reading.begin(new EmbeddedSource(facts, blocks));
+  await reading.read();
+  t.like(reading.verdict, { hashed: 3_000, damage: undefined });
+  for (const seq of [1, 256, 257, 2_817, 3_000]) t.is((await checkProof(await reading.prove(seq))).seq, seq);
 });
 
 test('the empty log is verified', async (t) => {

@@ -16,6 +16,8 @@ interface AppProps {
   readonly script: string;
 }
 
+/** The sections ask again while the log is read, once so many times as many events are there. */
+const REASK_GROWTH = 2;
 /** Milliseconds that the page waits for further events before it reads them. */
 const GATHER_MS = 300;
 
@@ -24,11 +26,16 @@ export function App({ source, script }: AppProps): JSX.Element {
   const [progress, setProgress] = useState<Progress>({ done: 0, total: 0, milliseconds: undefined });
   const [failure, setFailure] = useState<string>();
   const [version, setVersion] = useState(0);
+  /** Events that were read when the sections last asked. */
+  const asked = useRef(0);
   const engine = useRef<Engine | undefined>(undefined);
   engine.current ??= startEngine(source, script, {
     onBegun: () => setVersion((before) => before + 1),
     onProgress: (done, total) => {
       setProgress({ done, total, milliseconds: undefined });
+      // Each answer costs more, the more was read.
+      if (done < REASK_GROWTH * asked.current) return;
+      asked.current = done;
       setVersion((before) => before + 1);
     },
     onRead: (milliseconds) => {
