@@ -8,7 +8,7 @@ import {
   type FieldStyle,
   imageFields,
 } from './image-fields.js';
-import { csvRow } from './render/csv.js';
+import { csvRow } from '../model/csv.js';
 import { type StreamedColumn, streamedTableLines } from './render/table.js';
 import { parseTemplate, type Piece, renderTemplate, templateCells, TemplateError } from './render/template.js';
 import type { Colors } from './render/text.js';

@@ -1,5 +1,5 @@
 import type { StoredEvent } from '../../model/events.js';
-import { csvRow } from './csv.js';
+import { csvRow } from '../../model/csv.js';
 
 /** Columns before those of single types of events. */
 const COMMON = ['seq', 'time', 'transaction', 'type', 'actor', 'reason', 'requestId'] as const;

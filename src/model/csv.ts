@@ -1,4 +1,4 @@
-import { printable } from '../../model/texts.js';
+import { printable } from './texts.js';
 
 /** What a spreadsheet takes for a formula, also in the wide forms of East Asian input methods. */
 const FORMULA = /^[=+\-@＝＋－＠]/u;
