@@ -6,7 +6,7 @@ import { sameTarget } from '../../projections/references.js';
 import { imageAt, readEvents } from './as-of.js';
 import { configKeys } from './config-keys.js';
 import { type EventLine, eventLine } from './event-line.js';
-import { type LayerLine, layersOf } from './image-card.js';
+import { imageNamed, type LayerLine, layersOf } from './image-card.js';
 import type { Reading } from './reading.js';
 import type { ReferenceChange } from './timeline.js';
 
@@ -186,10 +186,13 @@ export interface ImageDifferences {
   readonly sameKeys: number;
 }
 
-/** Compares two images as of event `seq`. */
+/**
+ * Compares the images of two digests, of configs, manifests or indexes, as of event `seq`.
+ * @throws {StoreError} IMAGE_NOT_FOUND
+ */
 export async function compareImages(
   reading: Reading,
-  { before, after, seq }: { readonly before: ImageId; readonly after: ImageId; readonly seq: number },
+  { before, after, seq }: { readonly before: Digest; readonly after: Digest; readonly seq: number },
 ): Promise<ImageDifferences> {
   const [one, other] = await Promise.all([comparable(reading, before, seq), comparable(reading, after, seq)]);
   const chainsOf = ({ layers }: typeof one): Set<ChainId> => new Set(layers.map(({ chainId }) => chainId));
@@ -213,13 +216,14 @@ export async function compareImages(
 
 async function comparable(
   reading: Reading,
-  image: ImageId,
+  digest: Digest,
   seq: number,
 ): Promise<{
   readonly compared: ComparedImage;
   readonly layers: readonly LayerLine[];
   readonly keys: ReadonlyMap<string, string>;
 }> {
+  const image = await imageNamed(reading, digest);
   const state = await imageAt(reading, image, seq);
   const bytes = await reading.content(image);
   const config = bytes && identifiedImage(bytes, image, state.parent);

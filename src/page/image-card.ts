@@ -6,8 +6,10 @@ import type { ArtifactAdded, PlatformImage, StoredEvent } from '../model/events.
 import { identifiedImage, type Image } from '../model/image.js';
 import { canonicalReference, familiarReference } from '../model/reference.js';
 import { platformText, sizeText } from '../model/texts.js';
+import { msOf } from '../model/timestamp.js';
+import { createdIn } from '../../projections/images.js';
 import { type RelatedArtifact, relatedArtifacts } from './about.js';
-import { artifactsAt, chainAt, eventsAbout, type ImageState, imageAt, type NamedPeriod, periodsOf, sharingOf } from './as-of.js';
+import { artifactsAt, chainAt, eventsAbout, type ImageState, imageAt, type NamedPeriod, periodsOf, readEvents, sharingOf } from './as-of.js';
 import { configKeys } from './config-keys.js';
 import { type EventLine, eventLine } from './event-line.js';
 import type { Reading } from './reading.js';
@@ -21,8 +23,9 @@ export interface NameLine {
   readonly from: number;
   readonly until: number | undefined;
   readonly untilSeq: number | undefined;
-  /** Who pointed it there, and why. */
+  /** Who pointed it there, and why; and who ended that. */
   readonly event: EventLine;
+  readonly ended: EventLine | undefined;
 }
 
 /** A layer of an image. */
@@ -64,9 +67,10 @@ export interface ImageCard {
   /** The event that erased its config since, at any time. */
   readonly erased: EventLine | undefined;
   readonly platform: string;
-  /** Of the config: bytes, and when the image was built, RFC 3339. */
+  /** Bytes of the config. */
   readonly configSize: number | undefined;
-  readonly built: string | undefined;
+  /** When the config says that it was built, milliseconds since the epoch. */
+  readonly built: number | undefined;
   readonly manifests: readonly Descriptor[];
   readonly indexes: readonly IndexLine[];
   readonly names: readonly NameLine[];
@@ -150,6 +154,13 @@ async function namedBy(reading: Reading, digest: Digest): Promise<Named | undefi
   return found;
 }
 
+/** Returns the image of a config, manifest or index. @throws {StoreError} IMAGE_NOT_FOUND */
+export async function imageNamed(reading: Reading, digest: Digest): Promise<ImageId> {
+  const named = isDigest(digest) ? await namedBy(reading, digest) : undefined;
+  if (named?.artifact === undefined && named !== undefined) return named.image;
+  throw new StoreError('IMAGE_NOT_FOUND', `${digest} is no image of this log`);
+}
+
 async function imageCard(
   reading: Reading,
   { image: id, via, seq }: { readonly image: ImageId; readonly via: ImageCard['via']; readonly seq: number },
@@ -171,10 +182,10 @@ async function imageCard(
     erased: bytes === undefined ? await erasureOf(reading, id) : undefined,
     platform: platformOf(state, image),
     configSize: state.created?.size,
-    built: state.created?.created,
+    built: builtMs(state),
     manifests: state.manifests,
     indexes: indexesOf(state, artifacts.indexesOf),
-    names: state.periods.map(nameLine),
+    names: await nameLines(reading, state.periods),
     layers,
     sizes,
     steps: image && buildSteps(image, table).reverse(),
@@ -193,6 +204,11 @@ function platformOf({ created }: ImageState, image: Image | undefined): string {
   return platformText(image?.platform() ?? created ?? { os: '', architecture: '' });
 }
 
+function builtMs({ created }: ImageState): number | undefined {
+  const instant = created === undefined ? undefined : createdIn(created);
+  return instant === undefined ? undefined : msOf(instant);
+}
+
 /** The event that erased content last, unless it came back. */
 async function erasureOf(reading: Reading, digest: Digest): Promise<EventLine | undefined> {
   const events = await eventsAbout(reading, digest, reading.timeline.last);
@@ -200,9 +216,18 @@ async function erasureOf(reading: Reading, digest: Digest): Promise<EventLine | 
   return last && eventLine(last);
 }
 
-/** Returns a name while it pointed at something, as a line. */
-function nameLine({ reference, time, until, untilSeq, event }: NamedPeriod): NameLine {
-  return { name: familiarReference(reference), reference, from: time, until, untilSeq, event: eventLine(event) };
+async function nameLines(reading: Reading, periods: readonly NamedPeriod[]): Promise<NameLine[]> {
+  const ends = await readEvents(reading, periods.flatMap(({ untilSeq }) => untilSeq ?? []));
+  const endAt = new Map(ends.map((event) => [event.seq, eventLine(event)]));
+  return periods.map(({ reference, time, until, untilSeq, event }) => ({
+    name: familiarReference(reference),
+    reference,
+    from: time,
+    until,
+    untilSeq,
+    event: eventLine(event),
+    ended: untilSeq === undefined ? undefined : endAt.get(untilSeq),
+  }));
 }
 
 function indexesOf({ periods, manifests, id }: ImageState, containing: ReadonlyMap<Digest, ReadonlySet<Digest>>): IndexLine[] {
@@ -309,7 +334,7 @@ async function artifactCard(
     contains,
     blobs,
     totalSize: blobs.reduce((sum, { size }) => sum + size, artifact.size),
-    names: periodsOf(reading, { digest, seq, events }).map(nameLine),
+    names: await nameLines(reading, periodsOf(reading, { digest, seq, events })),
     artifacts: await relatedArtifacts(reading, { digest, artifacts, seq }),
     isCut: artifacts.isCut,
   };
