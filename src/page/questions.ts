@@ -175,7 +175,7 @@ function endOfTransaction(timeline: Reading['timeline'], seq: number): number {
   return end;
 }
 
-/** A reference as of a moment, with its whole lane. */
+/** A reference as of a moment. */
 export interface ReferenceRow {
   /** As people write it. */
   readonly name: string;
@@ -186,14 +186,25 @@ export interface ReferenceRow {
   readonly isRemoved: boolean;
   /** Event that made it so, and who, when, why. */
   readonly event: EventLine;
-  /** All periods, the later ones too, oldest first; the last MOST_PERIODS. */
+}
+
+/** All periods of a reference, those after the moment too. */
+export interface LanePeriods {
+  /** Oldest first; the last MOST_PERIODS. */
   readonly periods: readonly ReferencePeriod[];
   /** Periods before those. */
   readonly earlier: number;
 }
 
-/** Periods of one lane: more than a screen has columns. */
-const MOST_PERIODS = 500;
+/** Periods of one lane: as many as a screen has room for. */
+const MOST_PERIODS = 300;
+
+async function lane({ timeline }: Reading, { reference }: { readonly reference: string }): Promise<LanePeriods> {
+  const row = timeline.names.find(reference);
+  const periods = row === undefined ? [] : timeline.periods(row, timeline.last);
+  const kept = periods.slice(-MOST_PERIODS);
+  return { periods: kept, earlier: periods.length - kept.length };
+}
 
 export interface References {
   readonly rows: readonly ReferenceRow[];
@@ -227,8 +238,6 @@ async function referenceRow(reading: Reading, row: number, change: ReferenceChan
   const { timeline } = reading;
   const reference = timeline.names.texts[row] ?? '';
   const { image, target, isRemoved } = change;
-  const periods = timeline.periods(row, timeline.last);
-  const kept = periods.slice(-MOST_PERIODS);
   return {
     name: familiarReference(reference),
     reference,
@@ -236,8 +245,6 @@ async function referenceRow(reading: Reading, row: number, change: ReferenceChan
     target,
     isRemoved,
     event: eventLine(await reading.event(change.seq)),
-    periods: kept,
-    earlier: periods.length - kept.length,
   };
 }
 
@@ -390,7 +397,19 @@ async function proof(reading: Reading, { seq }: { readonly seq: number }): Promi
 }
 
 /** All questions, by name. */
-export const questions = { overview, signature, moment, marks, step, references, reference, event, events, proof };
+export const questions = {
+  overview,
+  signature,
+  moment,
+  marks,
+  step,
+  references,
+  reference,
+  lane,
+  event,
+  events,
+  proof,
+};
 
 type Questions = typeof questions;
 type QuestionName = keyof Questions;

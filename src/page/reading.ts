@@ -50,8 +50,8 @@ export interface ReadingOptions {
 
 /** Tiles that are asked for at the same time: over HTTP each takes a round trip. */
 const TILES_AHEAD = 12;
-/** Tiles of records that are kept once they were shown. */
-const KEPT_TILES = 64;
+/** Tiles of records that are kept once they were shown: some 40 kB each. */
+const KEPT_TILES = 256;
 
 /** A log that was read as a whole: every record hashed, the tree built, the events folded. */
 export class Reading {
@@ -181,7 +181,7 @@ export class Reading {
     for (let index = Math.floor(from / TILE_WIDTH); index < last || waiting.length > 0; index++) {
       if (index < last) {
         const read = this.#source.records(index, size).then((records) => ({ index, records }));
-        // The loop hears of it when it comes to it.
+        // The loop hears of it at its turn.
         read.catch(() => undefined);
         waiting.push(read);
       }

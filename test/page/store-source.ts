@@ -4,7 +4,7 @@ import { Reading } from '../../src/page/reading.js';
 import type { LogSource } from '../../src/page/source.js';
 import type { EventStore } from '../../src/store/event-store.js';
 
-/** What a test does to a log on its way to the page. */
+/** What a test changes of a log before the page has it. */
 export interface Tampering {
   readonly record?: (record: Uint8Array, seq: number) => Uint8Array | undefined;
   readonly checkpoint?: (text: string) => string;

@@ -91,7 +91,7 @@ function Line({ event }: { readonly event: EventLine }): JSX.Element {
         {seq}
       </a>
       <span class="type">{type}</span>
-      <span class="what">{printable(summary)}</span>
+      <span class="did">{printable(summary)}</span>
       <ProofButton seq={seq} />
     </li>
   );
