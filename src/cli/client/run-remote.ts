@@ -1,5 +1,5 @@
 import { StoreError } from '../../errors.js';
-import { MAX_COMMAND_FRAME_BYTES } from '../../limits.js';
+import { COMMAND_ALIVE_MS, MAX_COMMAND_FRAME_BYTES } from '../../limits.js';
 import {
   type Frame,
   FrameChannel,
@@ -63,6 +63,7 @@ export async function runRemote(
   };
   if (io.signal.aborted) interrupt();
   else io.signal.addEventListener('abort', interrupt, { once: true });
+  const alive = setInterval(() => void channel.bytes(fromClient.alive), COMMAND_ALIVE_MS).unref();
   try {
     for await (const frame of channel.frames()) {
       const exit = await remote.receive(frame);
@@ -72,6 +73,7 @@ export async function runRemote(
     if (!(error instanceof FrameError)) throw error;
   } finally {
     io.signal.removeEventListener('abort', interrupt);
+    clearInterval(alive);
     socket.destroy();
     await remote.end();
   }

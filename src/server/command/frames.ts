@@ -28,6 +28,8 @@ export const fromClient = {
   reply: 6,
   /** JSON: the client is ready for the bytes of a file. */
   ready: 7,
+  /** Nothing: the client is there. A server ends the command of one that is silent for an hour. */
+  alive: 8,
 } as const;
 
 /** From the server: */
