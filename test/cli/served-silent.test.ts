@@ -71,9 +71,13 @@ async function start(t: ExecutionContext): Promise<Counted> {
   const runCommand: RunCommand = async (call) => {
     running += 1;
     ran += 1;
-    await servedRunner(run)(call).finally(() => (running -= 1));
+    await servedRunner(run)(call).finally(() => {
+      running -= 1;
+    });
   };
-  const onRequest = (): void => void (over += 1);
+  const onRequest = (): void => {
+    over += 1;
+  };
   const served = await serveHere(t, session.store, { server: { runCommand, onRequest } });
   return { ...served, running: () => running, ran: () => ran, over: () => over };
 }
@@ -211,7 +215,9 @@ test('a slow reader gets all of a long log, then the exit code', async (t) => {
 test('what a client sends that no command reads cuts off none of the output', async (t) => {
   const chunk = Buffer.alloc(COMMAND_CHUNK_BYTES, 'x');
   let ended: () => void = () => undefined;
-  const over = new Promise<void>((resolve) => (ended = resolve));
+  const over = new Promise<void>((resolve) => {
+    ended = resolve;
+  });
   const runCommand: RunCommand = async ({ channel }) => {
     for (let each = 0; each < 64; each++) await channel.bytes(fromServer.stdout, chunk);
     await channel.json(fromServer.exit, { code: 7 });
