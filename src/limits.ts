@@ -251,7 +251,7 @@ export const MAX_COMMANDS_AT_ONCE = 64;
 export const COMMAND_START_MS = 10_000;
 /** Milliseconds after which a command ends whose client takes none of its output, or sends nothing: an hour. */
 export const COMMAND_IDLE_MS = 60 * 60 * 1_000;
-/** Milliseconds after which a client says that it is there, whatever its command waits for. */
+/** Milliseconds after which a client says again that it is there. */
 export const COMMAND_ALIVE_MS = COMMAND_IDLE_MS / 4;
 /** Milliseconds for a client to leave once its command has ended. */
 export const COMMAND_LEAVE_MS = 10_000;

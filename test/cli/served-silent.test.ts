@@ -8,7 +8,7 @@ import test, { type ExecutionContext } from 'ava';
 import { commands } from '../../src/cli/commands.js';
 import { run } from '../../src/cli/run.js';
 import { servedRunner } from '../../src/cli/served/run-served.js';
-import { COMMAND_CHUNK_BYTES, COMMAND_IDLE_MS, COMMAND_LEAVE_MS } from '../../src/limits.js';
+import { COMMAND_ALIVE_MS, COMMAND_CHUNK_BYTES, COMMAND_IDLE_MS, COMMAND_LEAVE_MS } from '../../src/limits.js';
 import type { RunCommand } from '../../src/server/command/command-call.js';
 import { FrameChannel, fromClient, fromServer, objectOf, streamNumber } from '../../src/server/command/frames.js';
 import { runRaw, startFrame, upgraded, upgradeRequest } from './raw-command.js';
@@ -55,6 +55,7 @@ const lines: readonly (readonly string[])[] = [
   ['prune', '--yes'],
   ['diff', '1'],
   ['at', '1', 'images'],
+  ['completion', 'bash', '--', 'inspect', ''],
 ];
 
 interface Counted extends Served {
@@ -170,8 +171,8 @@ test.serial('a client of ours says that it is there: its standard input may take
   const host = `unix://${served.socket}`;
   const loading = session.runIn({ isAnywhere: true, stdin }, '--host', host, 'load', '--tag', 'late:1');
   await until(t, () => served.running() === 1, 'it began');
-  for (let each = 0; each < 100; each++) {
-    mock.timers.tick(COMMAND_IDLE_MS / 10);
+  for (let each = 0; each < 50; each++) {
+    mock.timers.tick(COMMAND_ALIVE_MS);
     for (let turns = 0; turns < 20; turns++) await turn();
   }
   t.is(served.running(), 1);

@@ -110,7 +110,7 @@ async function resolve(
   name: string,
   { platform }: { readonly platform?: string },
 ): Promise<void> {
-  // Neither has a history of its own in the index of references.
+  // The index of references has no history of either.
   if (isDigest(name) || isCutReference(name)) return resolveFound(context, name, platform);
   try {
     await using store = await openFor(context, 'read');

@@ -1,8 +1,9 @@
 import type { Argument, Command, Option } from 'commander';
-import { complete } from '../command.js';
+import { type CommandEntry, complete } from '../command.js';
 
 /** The commands of the command line. */
 export interface AllCommands {
+  readonly entries: readonly CommandEntry[];
   readonly program: Command;
   /** Names of those that `imagelog at` runs. */
   readonly past: ReadonlySet<string>;
@@ -18,6 +19,8 @@ export interface CommandLine {
   readonly option: Option | undefined;
   /** Whether `--` was typed: no word after it is an option. */
   readonly areOptionsOver: boolean;
+  /** Whether `--no-host` was typed last of the options that name a server. */
+  readonly isHostRefused: boolean;
   /** Values of the options so far, by their name in the command. */
   readonly values: ReadonlyMap<string, string>;
 }
@@ -27,6 +30,7 @@ export async function parseLine(all: AllCommands, words: readonly string[]): Pro
   let command = all.program;
   let operands: string[] = [];
   let areOptionsOver = false;
+  let isHostRefused = false;
   let option: Option | undefined;
   const values = new Map<string, string>();
   for (const word of words) {
@@ -36,6 +40,7 @@ export async function parseLine(all: AllCommands, words: readonly string[]): Pro
     } else if (word === '--') areOptionsOver = true;
     else if (!areOptionsOver && word.startsWith('-') && word !== '-') {
       const [flag = '', ...value] = word.split('=');
+      if (flag === '--host' || word === '--no-host') isHostRefused = word === '--no-host';
       const named = optionOf(command, flag);
       if (named?.required !== true) continue;
       if (value.length > 0) values.set(named.attributeName(), value.join('='));
@@ -50,7 +55,7 @@ export async function parseLine(all: AllCommands, words: readonly string[]): Pro
       }
     }
   }
-  return { command, operands, option, areOptionsOver, values };
+  return { command, operands, option, areOptionsOver, isHostRefused, values };
 }
 
 /** Returns the commands that the next word may name. */
