@@ -24,12 +24,13 @@ import { COMMAND_PROTOCOL, FrameChannel, fromClient, fromServer, objectOf } from
 import { createServer } from '../../src/server/create-server.js';
 import { readSigner } from '../../src/store/on-demand.js';
 import { openStore } from '../../src/store/open/open-store.js';
+import { upgradeRequest } from './raw-command.js';
 import { type Served, serveHere } from './serve-here.js';
 import { archive, type Ran, type Session, startSession, type Surroundings } from './session.js';
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const TINY = archive('skopeo-tiny-1.tar');
-const UPGRADE = `GET /command HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${COMMAND_PROTOCOL}\r\n\r\n`;
+const UPGRADE = upgradeRequest();
 
 interface Start {
   readonly session: Session;

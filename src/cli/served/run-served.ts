@@ -1,7 +1,7 @@
 import { StoreError } from '../../errors.js';
 import type { Action } from '../../server/access/access.js';
 import { type CommandCall, CommandStopped, type RunCommand } from '../../server/command/command-call.js';
-import { FrameError, fromClient, fromServer, objectOf } from '../../server/command/frames.js';
+import { FrameError, fromClient, fromServer, objectOf, STDIN_STREAM } from '../../server/command/frames.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { WriteOptions } from '../../store/store.js';
 import type { PulledContent } from '../../registry-client/pull.js';
@@ -12,7 +12,7 @@ import type { CliIo } from '../output.js';
 import { colorsFor } from '../render/text.js';
 import { clientFiles } from './client-files.js';
 import { clientPull } from './client-pull.js';
-import { type ClientInput, ClientLink, ClientOutput, STDIN_STREAM } from './client-link.js';
+import { type ClientInput, ClientLink, ClientOutput } from './client-link.js';
 import { type CommandStart, parseStart } from './command-start.js';
 
 /** The command line: `run`. */
