@@ -251,8 +251,12 @@ export const COMMAND_WINDOW_BYTES = 1024 * 1024;
 export const MAX_COMMANDS_AT_ONCE = 64;
 /** Milliseconds from a client's connection to the command that it wants run. */
 export const COMMAND_START_MS = 10_000;
-/** Milliseconds after which a command ends whose client takes none of its output: an hour. */
+/** Milliseconds after which a command ends whose client takes none of its output, or sends nothing: an hour. */
 export const COMMAND_IDLE_MS = 60 * 60 * 1_000;
+/** Milliseconds after which a client says again that it is there. */
+export const COMMAND_ALIVE_MS = COMMAND_IDLE_MS / 4;
+/** Milliseconds for a client to leave once its command has ended. */
+export const COMMAND_LEAVE_MS = 10_000;
 /** Milliseconds for the connection of a command line to a server, TLS included. */
 export const SERVER_CONNECT_MS = 10_000;
 /** Milliseconds before a command line asks a busy server again. */

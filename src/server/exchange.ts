@@ -11,8 +11,8 @@ import { MAX_ACTOR_BYTES, MAX_AGENT_BYTES, MAX_TRACEPARENT_BYTES } from '../limi
 import { hostOf, isLoopback } from '../model/http.js';
 import type { WriteOptions } from '../store/store.js';
 import type { Action, Connection, Grant, Refusal } from './access/access.js';
-import { AccessRefusal } from './access/refusal.js';
-import { HttpFailure } from './failure.js';
+import { AccessRefusal, refuseAction, refuseCredentials } from './access/refusal.js';
+import type { HttpFailure } from './failure.js';
 import type { NextBuffer } from '../store/files/write-durably.js';
 import { borrowBuffers, giveBack } from './lent-buffers.js';
 import { boundPath } from './service/socket.js';
@@ -155,22 +155,22 @@ async function grantOf(c: Exchange, service: Service, connection: Connection | u
     return await service.access.authenticate({ authorization: authorizationOf(c), connection });
   } catch (error) {
     if (!(error instanceof AccessRefusal)) throw error;
-    const { status, code, message, reason, user, retryAfterSeconds } = error;
-    report(c, service, { status, reason, user });
-    const headers = {
-      ...(status === 401 ? challengeOf(c, service) : {}),
-      ...(retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }),
-    };
-    throw new HttpFailure(status, code, message, { headers });
+    const { failure, facts } = refuseCredentials(error, challengeOf(c, service));
+    report(c, service, facts);
+    throw failure;
   }
 }
 
-/** Each header Authorization: Node's own list drops all but the first. */
 function authorizationOf(c: Exchange): string[] {
-  const raw = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming?.rawHeaders;
-  if (raw !== undefined) return raw.filter((_, at) => at % 2 === 1 && raw[at - 1]?.toLowerCase() === 'authorization');
+  const incoming = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming;
+  if (incoming !== undefined) return authorizationIn(incoming);
   const value = c.req.header('authorization');
   return value === undefined ? [] : [value];
+}
+
+/** Each header Authorization: Node's own list drops all but the first. */
+export function authorizationIn({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): string[] {
+  return rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === 'authorization');
 }
 
 /** @throws {HttpFailure} UNAUTHORIZED unless logged in, else DENIED */
@@ -187,26 +187,19 @@ export function requireAction(c: Exchange, service: Service, action: Action, rep
 export function requireCredentials(c: Exchange, service: Service): void {
   const { hasRights, isLoggedIn } = c.get('caller').grant;
   const isShown = isLoggedIn || authorizationOf(c).length > 0;
-  if (hasRights && (isShown || service.access.challenge(originOf(c, service)) === undefined)) return;
+  if (hasRights && (isShown || challengeOf(c, service) === undefined)) return;
   throw refuse(c, service, 'use this server');
 }
 
 /** Returns the answer to a request that may not do `what`, and reports it: log in, or denied. */
 export function refuse(c: Exchange, service: Service, what: string, scope?: string): HttpFailure {
-  const { actor, isLoggedIn } = c.get('caller').grant;
-  const headers = isLoggedIn ? {} : challengeOf(c, service, scope);
-  const isAsked = 'www-authenticate' in headers;
-  const reason = isAsked ? `no credentials to ${what}` : `may not ${what}`;
-  const status = isAsked ? 401 : 403;
-  report(c, service, { status, reason, user: isLoggedIn ? actor : undefined });
-  return isAsked
-    ? new HttpFailure(status, 'UNAUTHORIZED', `log in to ${what}`, { headers })
-    : new HttpFailure(status, 'DENIED', reason);
+  const { failure, facts } = refuseAction(c.get('caller').grant, what, challengeOf(c, service, scope));
+  report(c, service, facts);
+  return failure;
 }
 
-function challengeOf(c: Exchange, service: Service, scope?: string): Record<string, string> {
-  const challenge = service.access.challenge(originOf(c, service), scope);
-  return challenge === undefined ? {} : { 'www-authenticate': challenge };
+function challengeOf(c: Exchange, service: Service, scope?: string): string | undefined {
+  return service.access.challenge(originOf(c, service), scope);
 }
 
 /** The server as the client reaches it: a trusted proxy may take TLS off its requests. */
