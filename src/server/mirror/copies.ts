@@ -158,9 +158,7 @@ export class Copies {
   async #isSameUpstream(repository: string, client: RegistryClient, digest: Digest): Promise<boolean> {
     const hostOf = (name: string): string | undefined => this.#upstreams.of(name)?.host;
     const host = hostOf(repository);
-    return (
-      this.#registry.repositoriesWith(digest).some((other) => hostOf(other) === host) && client.hasBlob(digest)
-    );
+    return this.#registry.repositoriesWith(digest).some((other) => hostOf(other) === host) && client.hasBlob(digest);
   }
 }
 

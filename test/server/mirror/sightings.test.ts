@@ -80,7 +80,14 @@ test('a refused move to what is here already is an event of the tag, once for ea
   t.deepEqual((await its.reasons()).slice(1), [`refused: ${moved(one, two)}`]);
   const event = (await eventsOf(its.store)).at(-1);
   const image = one.config.digest;
-  t.like(event, { type: 'ReferenceSet', reference: `${APP}:1`, via: 'mirror', actor: 'reader', image, previous: image });
+  t.like(event, {
+    type: 'ReferenceSet',
+    reference: `${APP}:1`,
+    via: 'mirror',
+    actor: 'reader',
+    image,
+    previous: image,
+  });
   t.is(its.here(), one.manifest.digest);
   // Back, and there again: sightings that differ from the last.
   move(its.upstream, '1', one);

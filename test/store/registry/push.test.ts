@@ -276,6 +276,7 @@ test('what is no manifest is refused, and nothing changes', async (t) => {
     ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType: schema1, bytes }],
     ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType: '', bytes }],
     ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType: OCI_INDEX, bytes }],
+    ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType: `${mediaType}; charset=utf-8`, bytes }],
     ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType, bytes: bytesOf('{') }],
     ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType, bytes: bytesOf('{"schemaVersion":1}') }],
     ['ARCHIVE_LIMIT_EXCEEDED', { repository: APP, mediaType, bytes: new Uint8Array(MAX_PUSHED_MANIFEST_BYTES + 1) }],
