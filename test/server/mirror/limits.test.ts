@@ -45,6 +45,32 @@ test.serial('a reader waits MIRROR_WAIT_MS for the blobs, then gets the manifest
   }
 });
 
+test.serial('a copy that fails after its reader left is told to the operator', async (t) => {
+  const upstream = await fakeRegistry(t);
+  const image = await addImage(upstream, 'up/app:1', ['one']);
+  const held: (() => void)[] = [];
+  upstream.intercept = async ({ url = '' }) => {
+    if (url.includes('/blobs/')) await new Promise<void>((resolve) => held.push(resolve));
+    return false;
+  };
+  const mirrors = [{ repositories: 'up/**', upstream: upstream.host }];
+  let tell: (notice: string) => void = () => undefined;
+  const told = new Promise<string>((resolve) => (tell = resolve));
+  const { store, url } = await serving(t, { server: { mirrors, onNotice: (notice) => tell(notice) } });
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.teardown(() => mock.timers.reset());
+  const answer = fetch(`${url}/v2/up/app/manifests/1`);
+  while (held.length === 0) await turn();
+  mock.timers.tick(MIRROR_WAIT_MS);
+  t.is((await answer).status, 200);
+  mock.timers.reset();
+  upstream.blobs.clear();
+  upstream.intercept = () => false;
+  for (const release of held) release();
+  t.regex(await told, new RegExp(`up/app:1 is ${image.manifest.digest} upstream: `));
+  t.is(store.registry.tags('docker.io/up/app'), undefined);
+});
+
 test.serial('a reader of what is known waits MIRROR_LOOK_MS for an upstream that hangs', async (t) => {
   const upstream = await fakeRegistry(t);
   const image = await addImage(upstream, 'up/app:1', ['one']);

@@ -169,7 +169,7 @@ test('what was set here is no sighting, and that upstream has the same is one', 
   t.deepEqual(await its.reasons(), [`refused: ${differs}`]);
   // The operator takes what upstream has.
   await its.look(one.manifest.digest);
-  await its.store.tag({ source: one.config.digest, target: 'up/app:1' });
+  await its.store.tag({ source: `up/app@${one.manifest.digest}`, target: 'up/app:1' });
   its.restart();
   t.deepEqual(await its.look(), {});
   t.deepEqual(await its.reasons(), [`refused: ${differs}`]);
