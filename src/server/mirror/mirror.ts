@@ -199,7 +199,7 @@ export class Mirror {
     return answered(copying, { what: cannotCopy(repository, digest), known, warning });
   }
 
-  /** The tag stays as it is until a later look has better luck. */
+  /** The tag stays as it is until a later pull can copy it. */
   async #notCopied(
     tag: Tag,
     { digest, difference, isSeen }: Found,
@@ -213,7 +213,7 @@ export class Mirror {
     if (isNew || isLate) this.#notice(reason, error);
   }
 
-  /** Records a sighting that leaves the tag as it is. Resolves with false if the store cannot: a later look does. */
+  /** Records a sighting that leaves the tag as it is. Resolves with false if the store cannot: the next tries again. */
   async #record({ repository, tag, origin }: Tag, reason: string): Promise<boolean> {
     try {
       await this.#parts.store.registry.confirm(repository, tag, { ...origin, via: 'mirror', reason });

@@ -45,7 +45,7 @@ test.serial('a reader waits MIRROR_WAIT_MS for the blobs, then gets the manifest
   }
 });
 
-test.serial('a copy that fails after its reader left is told to the operator', async (t) => {
+test.serial('a copy that fails after its reader left is a notice for the operator', async (t) => {
   const upstream = await fakeRegistry(t);
   const image = await addImage(upstream, 'up/app:1', ['one']);
   const held: (() => void)[] = [];

@@ -228,7 +228,7 @@ test('a manifest with other bytes than its digest is refused: 502, or what is kn
   t.is(its.here(), one.manifest.digest);
 });
 
-test('a sighting that the store cannot record is told, and recorded by a later look', async (t) => {
+test('a sighting that the store cannot record is a notice, and recorded by the next pull', async (t) => {
   const its = await world(t, 'refuse');
   const [one, two] = await twoImages(its);
   await its.look();
