@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
-import { bytesOf } from '../support/text-bytes.js';
+import { MAX_TAGS_OF_PUSH } from '../../src/limits.js';
 import { imageNamed, OCI_MANIFEST, push, stage } from '../support/pushed-images.js';
+import { bytesOf } from '../support/text-bytes.js';
 import { startRegistry } from './start-registry.js';
 
 test('the catalog leaves out names that no client can pull', async (t) => {
@@ -98,4 +99,14 @@ test('a Content-Type may have parameters, which are ignored; the mediaType of a 
   t.is(status, 400);
   t.regex(body, /"code":"MANIFEST_INVALID".*found application\/vnd.oci.image.manifest.v1\+json; charset=utf-8/);
   t.is((await put('2', 'application/json; charset=utf-8', image.bytes))[0], 400);
+});
+
+test('a push sets at most MAX_TAGS_OF_PUSH tags; more set none', async (t) => {
+  const { store, base } = await startRegistry(t);
+  const before = store.log.head.seq;
+  const query = Array.from({ length: MAX_TAGS_OF_PUSH }, (_, at) => `tag=t${at}`).join('&');
+  const answer = await fetch(`${base}/v2/shop/app/manifests/last?${query}`, { method: 'PUT', body: '{}' });
+  t.is(answer.status, 400);
+  t.regex(await answer.text(), /MANIFEST_INVALID.*at most 100 tags, found 101/);
+  t.is(store.log.head.seq, before);
 });
