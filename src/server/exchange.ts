@@ -239,6 +239,15 @@ export function sentPath(c: Exchange): string {
   return (incoming?.url ?? c.req.url).replace(/^[a-z]+:\/\/[^/?#]*/i, '').replace(/[?#].*$/, '');
 }
 
+/**
+ * Whether a client has what an entity tag stands for: `If-None-Match` lists it, by weak comparison,
+ * or is `*` (RFC 9110, 13.1.2). The answer to its GET or HEAD is 304 then.
+ */
+export function isUnchanged(c: Exchange, etag: string): boolean {
+  const header = c.req.header('if-none-match')?.trim() ?? '';
+  return header === '*' || [...header.matchAll(/(?:W\/)?("[^"]*")/g)].some(([, tag]) => tag === etag);
+}
+
 /** Returns the body of a request: of node:http itself, which no Web stream slows down. */
 export function bodyOf(c: Exchange): AsyncIterable<Uint8Array> {
   const incoming = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming;

@@ -187,6 +187,11 @@ export interface RegistryStore extends RegistryReads {
    */
   push(request: PushRequest, options?: WriteOptions): Promise<PushResult>;
   /**
+   * Sets a tag to what it stands for already, which is an event: `options.reason` says why it stays.
+   * @throws {StoreError} REFERENCE_NOT_FOUND
+   */
+  confirm(repository: string, tag: string, options?: WriteOptions): Promise<void>;
+  /**
    * Removes a tag, or a manifest by its digest with every tag of it, from a repository. Images stay
    * in the store. Returns the references removed.
    * @throws {StoreError} REFERENCE_NOT_FOUND; CONTENT_IN_USE if an index of the repository names it

@@ -8,7 +8,7 @@ import { type ContentName, type Digest, type ImageId, isContentName } from '../.
 import { RecentMap } from '../../model/recent-map.js';
 import type { Referrer } from '../artifacts.js';
 import { refuseErased } from '../commands/decision.js';
-import { decideRemoveReferences } from '../commands/tag.js';
+import { decideConfirm, decideRemoveReferences } from '../commands/tag.js';
 import type { StoreContext } from '../context.js';
 import { type PastOptions, seqAt, type When } from '../past/audit.js';
 import type {
@@ -301,6 +301,11 @@ export class LocalRegistry implements RegistryStore {
       layers,
       locks: this.#locks,
     });
+  }
+
+  async confirm(repository: string, tag: string, options: WriteOptions = {}): Promise<void> {
+    this.#context.checkWritable();
+    await this.#context.submit(decideConfirm(`${repository}:${tag}`), options);
   }
 
   async remove(repository: string, tagOrName: string, options: WriteOptions = {}): Promise<readonly string[]> {

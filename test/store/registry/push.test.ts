@@ -116,6 +116,24 @@ test('a push of what is there is no event; a new tag is one, and a moved tag say
   t.deepEqual(store.registry.manifest(APP, first.digest)?.bytes, first.bytes);
 });
 
+test('confirming a tag is an event that changes nothing: of an image, an index and an artifact', async (t) => {
+  const store = await temporaryStore(t);
+  const image = await imageNamed('a');
+  await push(store, APP, image, { tags: ['image'] });
+  await push(store, APP, indexOf([image]), { tags: ['index'] });
+  await push(store, APP, signatureOf(image), { tags: ['artifact'] });
+  for (const tag of ['image', 'index', 'artifact']) {
+    const [before, { seq }] = [tagOf(store, tag), store.log.head];
+    await store.registry.confirm(APP, tag, { via: 'mirror', reason: 'seen' });
+    const event = (await eventsOf(store)).at(-1);
+    t.like(event, { seq: seq + 1, type: 'ReferenceSet', reference: `${APP}:${tag}`, via: 'mirror', reason: 'seen' });
+    t.deepEqual(tagOf(store, tag), before && { ...before, seq: seq + 1, time: event?.time ?? 0 });
+    t.is((await store.referenceHistory(`${APP}:${tag}`)).length, 1);
+  }
+  await rejection(t, 'REFERENCE_NOT_FOUND', store.registry.confirm(APP, 'other'));
+  t.deepEqual(await store.verify(), []);
+});
+
 test('a tag of an index has the image of each platform, of children pushed before and after it', async (t) => {
   const store = await temporaryStore(t);
   const [amd64, arm64, s390x] = [
@@ -276,6 +294,7 @@ test('what is no manifest is refused, and nothing changes', async (t) => {
     ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType: schema1, bytes }],
     ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType: '', bytes }],
     ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType: OCI_INDEX, bytes }],
+    ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType: `${mediaType}; charset=utf-8`, bytes }],
     ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType, bytes: bytesOf('{') }],
     ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType, bytes: bytesOf('{"schemaVersion":1}') }],
     ['ARCHIVE_LIMIT_EXCEEDED', { repository: APP, mediaType, bytes: new Uint8Array(MAX_PUSHED_MANIFEST_BYTES + 1) }],
