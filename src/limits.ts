@@ -6,6 +6,8 @@ export const MAX_RECORD_BYTES = 65_535;
 export const MAX_GROUP_EVENTS = 4_096;
 /** Records and content of commands written in one group; a single command may have more. */
 export const MAX_GROUP_BYTES = 16 * 1024 * 1024;
+/** Milliseconds between attempts to open a log again that met a full disk, at a request that writes. */
+export const LOG_RETRY_MS = 1_000;
 /** Image config (OCI registries accept 4 MiB for a manifest; Docker has no limit). */
 export const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
 /** JSON nesting in configs, manifests and indexes (Go's encoding/json: 10,000). */
