@@ -215,6 +215,11 @@ export const MAX_REPOSITORIES_PER_STAGED_BLOB = 1_000;
 export const MAX_UPLOAD_RECORD_BYTES = 8 * 1024 * 1024;
 /** Milliseconds after its last use at which an upload or a staged blob is removed: a day. */
 export const UPLOAD_EXPIRY_MS = 24 * 60 * 60 * 1_000;
+/**
+ * Milliseconds without a request after which an upload gives way to a new one that a limit of uploads
+ * in progress would refuse.
+ */
+export const UPLOAD_IDLE_MS = 10 * 60 * 1_000;
 /** Milliseconds between two searches of a server for what expired. */
 export const UPLOAD_SWEEP_INTERVAL_MS = 60 * 60 * 1_000;
 /** Uploads between two requests that keep their decoder; others are read again when they continue. */
