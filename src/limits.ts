@@ -370,6 +370,8 @@ export const MAX_CONSUMER_WAIT_S = 55;
 export const CONSUMER_LEASE_MS = 60_000;
 /** Time for one attempt of a webhook, unless it has its own. */
 export const WEBHOOK_TIMEOUT_MS = 15_000;
+/** Milliseconds that webhooks may take to end and to write their positions when their server stops. */
+export const WEBHOOK_CLOSE_MS = 10_000;
 /** Longest wait of a webhook before an attempt, also where the target's `Retry-After` is longer: a day. */
 export const MAX_WEBHOOK_WAIT_MS = 24 * 60 * 60 * 1_000;
 /** Body of a target's answer, which is not looked at; a longer one is cut. */

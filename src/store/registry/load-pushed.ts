@@ -3,7 +3,7 @@ import { isForeignType, isIndexType } from '../../archive/documents.js';
 import { readPushed } from '../../archive/read-pushed.js';
 import { isStoreError, StoreError, thrownText } from '../../errors.js';
 import { type Digest, isDigest } from '../../model/digest.js';
-import { loadContents } from '../archives/load-archive.js';
+import { discardStaged, loadContents } from '../archives/load-archive.js';
 import type { PushRequest, PushResult } from '../registry-store.js';
 import type { WriteOptions } from '../store.js';
 import { type Origin, originOf } from '../writer.js';
@@ -86,7 +86,7 @@ async function loadOnce(pushed: PushedManifest, files: PushedFiles, { origin, pl
       const unsettled = await settle(pushed, place);
       return { digest: descriptor.digest, name, subject, notices: [...notices, ...unsettled], seq };
     } finally {
-      await contents.discard();
+      await discardStaged(contents, place.context);
     }
   } finally {
     unpin();
