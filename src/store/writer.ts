@@ -271,7 +271,7 @@ export class Writer {
     }
   }
 
-  // A server goes on by itself once there is room: the requests after this one are taken.
+  // A server continues by itself once there is room: the requests after this one are taken.
   #retry(): void {
     const { log, fold, found } = this.#options;
     if (this.#triedAtMs === undefined || this.#retrying !== undefined) return;

@@ -102,7 +102,9 @@ async function checkNewStore({ at, directory }: CommandContext, check: () => Pro
 /** The directory of a new store has no socket yet. */
 function withoutOwnSocket({ directory }: CommandContext, options: ServeOptions): ServeOptions {
   const { socket } = options;
-  return socket === undefined || resolve(dirname(socket)) !== resolve(directory) ? options : { ...options, socket: undefined };
+  return socket === undefined || resolve(dirname(socket)) !== resolve(directory)
+    ? options
+    : { ...options, socket: undefined };
 }
 
 function withHint<Result>(starting: Promise<Result>): Promise<Result> {

@@ -242,7 +242,7 @@ export class LevelLog implements Log {
     return found;
   }
 
-  /** Reads go on meanwhile, and where it fails; events after the head are not read. */
+  /** Reads continue meanwhile, and where it fails; events after the head are not read. */
   async #openAgain(): Promise<void> {
     const failed = this.#database;
     const reading = await this.#options.openForReading?.(this.#location).catch(() => undefined);

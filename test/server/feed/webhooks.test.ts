@@ -312,7 +312,7 @@ test('nothing is lost by a restart: before the first event, and while a delivery
   );
 });
 
-test('a webhook whose position cannot be written holds up no close for longer than its limit', async (t) => {
+test('a webhook whose position cannot be written holds up no close for longer than WEBHOOK_CLOSE_MS', async (t) => {
   const store = await openTestStore(t);
   let hang: Promise<void> | undefined;
   let end: () => void = () => undefined;

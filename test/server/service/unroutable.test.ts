@@ -44,7 +44,8 @@ test('a connection ends after an answer to a request whose body nobody reads', a
 
 const H2C = ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAAP__'];
 
-const statusesIn = (answers: string): number[] => [...answers.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, code]) => Number(code));
+const statusesIn = (answers: string): number[] =>
+  [...answers.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, code]) => Number(code));
 
 test('an unknown upgrade is ignored, also of a request with a body, and between others', async (t) => {
   const { port, url, reports } = await serving(t);
