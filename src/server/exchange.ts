@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import type { TLSSocket } from 'node:tls';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context } from 'hono';
+import { StoreError } from '../errors.js';
 import { MAX_ACTOR_BYTES, MAX_AGENT_BYTES, MAX_TRACEPARENT_BYTES } from '../limits.js';
 import { hostOf, isLoopback } from '../model/http.js';
 import type { WriteOptions } from '../store/store.js';
@@ -282,7 +283,7 @@ export function lent(c: Exchange, sending: Sending, chunks: LentChunks): Promise
 
 async function sendLent(outgoing: ServerResponse, sending: Sending, chunks: LentChunks): Promise<Response> {
   const buffers = borrowBuffers(Number(sending.headers['content-length']));
-  const iterator = chunks(buffers.next)[Symbol.asyncIterator]();
+  const iterator = whole(chunks(buffers.next), sending)[Symbol.asyncIterator]();
   const first = await iterator.next();
   outgoing.writeHead(sending.status, sending.headers);
   try {
@@ -314,6 +315,22 @@ async function sendAll(
   outgoing.end();
 }
 
+/**
+ * Passes a body on, and fails where it has another length than was announced: its reader would wait
+ * for the rest, or take it for the next answer.
+ */
+async function* whole(chunks: AsyncIterable<Uint8Array>, { headers }: AnswerHead): AsyncIterable<Uint8Array> {
+  let left = Number(headers['content-length']);
+  for await (const chunk of chunks) {
+    left -= chunk.length;
+    if (left < 0) break;
+    yield chunk;
+  }
+  if (left === 0) return;
+  const message = `the blob ${headers['docker-content-digest']} changed while it was sent: \`verify\` says what is damaged`;
+  throw new StoreError('BLOB_CORRUPT', message);
+}
+
 /** Cuts the connection of an answer whose body failed: its length was announced. */
 function cutOff(outgoing: ServerResponse, error: unknown, { onFailure }: Pick<Sending, 'onFailure'>): void {
   // A client that left is no failure of ours.
@@ -331,8 +348,9 @@ function sent(outgoing: ServerResponse, chunk: Uint8Array): Promise<void> {
  * Answers with a stream, which it owns: into node:http itself, or as a Web stream. Rejects with what
  * the stream fails with before its first bytes.
  */
-export async function streamed(c: Exchange, sending: Sending, body: Readable): Promise<Response> {
+export async function streamed(c: Exchange, sending: Sending, source: Readable): Promise<Response> {
   const { status, headers, onFailure } = sending;
+  const body = Readable.from(whole(source, sending), { objectMode: false });
   const outgoing = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.outgoing;
   if (outgoing === undefined) {
     return new Response(Readable.toWeb(body) as ReadableStream<Uint8Array>, { status, headers });

@@ -59,7 +59,8 @@ export interface StagedUpload {
 /** Blobs that are not in the store yet, by repository: no event tells of them. */
 export interface UploadArea {
   /**
-   * Begins an upload. `owner` is whom it counts for.
+   * Begins an upload. `owner` is whom it counts for. Beyond a limit of uploads in progress the one used
+   * longest ago gives way, if nobody used it for UPLOAD_IDLE_MS.
    * @throws {TypeError} an empty repository or owner
    * @throws {StoreError} UPLOAD_LIMIT_EXCEEDED, STORE_READ_ONLY, STORE_CLOSED, DISK_FULL
    */

@@ -19,6 +19,7 @@ import { loggedPath } from '../service/logged-path.js';
 import type { RequestReport } from '../service/request-report.js';
 import type { Service } from '../service.js';
 import { type CommandCall, CommandStopped, type RunCommand } from './command-call.js';
+import { ignoreUpgrade } from './ignored-upgrade.js';
 import { COMMAND_PATH, COMMAND_PROTOCOL, type Frame, FrameChannel, fromClient } from './frames.js';
 
 /** Takes connections that ask to run commands, and runs them. */
@@ -36,8 +37,15 @@ export class CommandService {
     setMaxListeners(0, service.signal);
   }
 
-  /** For the event `upgrade` of a node:http server: runs a command over the connection, or refuses it. */
+  /**
+   * For the event `upgrade` of a node:http server: runs a command over the connection, or refuses it.
+   * Other paths are answered without it.
+   */
   readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array): void => {
+    if (request.url !== COMMAND_PATH && socket instanceof Socket) {
+      ignoreUpgrade(request, socket, head);
+      return;
+    }
     // A client may be gone at any moment.
     socket.on('error', () => undefined);
     this.#connections.add(socket);

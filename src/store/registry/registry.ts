@@ -92,10 +92,16 @@ class RegistryReader implements RegistryReads {
     return target && (this.#config(target.digest) ?? this.#file(target.digest));
   }
 
+  /** A file of another size than its event says is as good as none: a push brings it again. */
   #file(digest: Digest): RegistryBlob | undefined {
-    const { blobs } = this.#context;
+    const { blobs, onNotice } = this.#context;
     const size = blobs.size(digest);
     if (size === undefined) return undefined;
+    const expected = this.#views.blobs.byDigest.get(digest)?.size ?? size;
+    if (size !== expected) {
+      onNotice(`the layer blob ${digest} has ${size} bytes, ${expected} were written: \`verify\` says what is damaged`);
+      return undefined;
+    }
     const read = (range?: ByteRange): Readable => blobs.stream(digest, range);
     return { digest, size, read, lend: (nextBuffer, range) => blobs.lend(digest, nextBuffer, range) };
   }

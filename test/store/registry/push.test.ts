@@ -5,6 +5,7 @@ import { MAX_PUSHED_MANIFEST_BYTES } from '../../../src/limits.js';
 import { type Digest, digestOf } from '../../../src/model/digest.js';
 import type { StoredEvent } from '../../../src/model/events.js';
 import type { EventStore } from '../../../src/store/event-store.js';
+import { StagedBlob } from '../../../src/store/layers/blob-store.js';
 import type { PushRequest } from '../../../src/store/registry-store.js';
 import type { ReferenceEntry } from '../../../src/store/store.js';
 import {
@@ -23,6 +24,7 @@ import {
 import { rejection } from '../../support/rejection.js';
 import { eventsOf, openTestStore } from '../../support/test-store.js';
 import { bytesOf } from '../../support/text-bytes.js';
+import { archivePath } from '../fixture-archives.js';
 import { footprint, reopened, temporaryStore } from '../temporary-store.js';
 
 const APP = 'docker.io/shop/app';
@@ -464,4 +466,26 @@ test('a push that is committed succeeds although its staged blobs cannot be remo
     t.deepEqual(notices, ['pushed, but its uploaded blobs stay until they expire: no space']);
     t.truthy(tagOf(store, code.toLowerCase()));
   }
+});
+
+test('a push, and a load, that are committed succeed although what they staged cannot be discarded', async (t) => {
+  const notices: string[] = [];
+  const store = await openTestStore(t, { onNotice: (notice) => notices.push(notice) });
+  let committed = 0;
+  const { discard } = StagedBlob.prototype;
+  t.teardown(() => Object.assign(StagedBlob.prototype, { discard }));
+  Object.assign(StagedBlob.prototype, {
+    async discard(this: StagedBlob): Promise<void> {
+      await discard.call(this);
+      if (store.log.head.seq > committed) throw new StoreError('IO_FAILED', 'the disk is gone');
+    },
+  });
+  const image = await imageNamed('a');
+  const pushed = await push(store, APP, image, { tags: ['1'] });
+  t.is(pushed.seq, store.log.head.seq);
+  t.deepEqual(store.registry.manifest(APP, '1')?.bytes, image.bytes);
+  committed = pushed.seq;
+  const { images } = await store.load(archivePath('docker25-untagged.tar'));
+  t.true(images.every(({ id }) => store.map().has(id)));
+  t.is(notices.at(-1), 'staged files stay until the store is opened again: the disk is gone');
 });
