@@ -132,8 +132,9 @@ export async function writeNewFile(path: string, bytes: FileBytes, mode = 0o666)
 }
 
 const onDescriptor = {
-  open: promisify((path: string, flags: string | number, mode: number, done: (error: Error | null, file: number) => void) =>
-    fs.open(path, flags, mode, done),
+  open: promisify(
+    (path: string, flags: string | number, mode: number, done: (error: Error | null, file: number) => void) =>
+      fs.open(path, flags, mode, done),
   ),
   write: promisify((file: number, bytes: Uint8Array, from: number, done: (error: Error | null, size: number) => void) =>
     fs.write(file, bytes, from, done),

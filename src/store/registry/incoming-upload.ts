@@ -218,7 +218,14 @@ export class IncomingUpload implements Upload {
       await this.#home.begin(this);
     }
     const file = await inSystem(APPEND, () => open(this.#path, 'a', 0o600));
-    return { file, sync: new RunningSync(file) };
+    try {
+      await inSystem(APPEND, () => writeWhole(file, this.#held));
+      this.#held = new Uint8Array(0);
+      return { file, sync: new RunningSync(file) };
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   }
 
   async #close(output: Output | undefined): Promise<void> {
@@ -231,10 +238,7 @@ export class IncomingUpload implements Upload {
    * leaves what came before: the sender continues it. Unless `isPatient`, who asks how far it is sees
    * what came before a pause.
    */
-  async #takeAll(
-    chunks: AsyncIterator<Uint8Array>,
-    { signal, take, isPatient }: Taking,
-  ): Promise<Uint8Array> {
+  async #takeAll(chunks: AsyncIterator<Uint8Array>, { signal, take, isPatient }: Taking): Promise<Uint8Array> {
     const gathered = new GatheredChunks();
     const flush = async (): Promise<void> => {
       const rest = gathered.rest();
