@@ -113,8 +113,9 @@ export async function replaceHint(path: string, text: string): Promise<void> {
 }
 
 /**
- * Writes `bytes` to a new file at `path`; they are durable on return, the name is not. Without a `FileHandle`, since a load and small pushes write thousands: each costs a quarter
- * less. Throws Node's errors, and may leave what it wrote.
+ * Writes `bytes` to a new file at `path`; they are durable on return, the name is not. Without a
+ * `FileHandle`, since loads and pushes write thousands: each costs a quarter less. Throws Node's
+ * errors, and may leave what it wrote.
  */
 export async function writeNewFile(path: string, bytes: FileBytes, mode = 0o666): Promise<void> {
   const file = await onDescriptor.open(path, 'wx', mode);
