@@ -15,11 +15,11 @@ export interface ByteRange {
 
 /** What is known of an append. */
 export interface AppendOptions {
-  /** Whether `finish` comes next: the bytes are durable on return, for less than later. Default false. */
+  /** Whether `finish` comes next: a few bytes may stay in memory until then. Default false. */
   readonly isLast?: boolean | undefined;
 }
 
-/** A blob being uploaded to a repository. Its bytes survive a restart of the store. */
+/** A blob being uploaded to a repository. Its bytes survive a restart of the store, which forgets one without bytes. */
 export interface Upload {
   readonly id: string;
   /** Canonical name, such as `docker.io/shop/app`. */
@@ -27,7 +27,7 @@ export interface Upload {
   /** Bytes received. */
   readonly size: number;
   /**
-   * Appends bytes and returns the new size, which survives a crash of the process. `from` is where
+   * Appends bytes and returns the new size, which survives a crash of the process unless `isLast`. `from` is where
    * the sender says they begin. What `bytes` throws is thrown, and what came before that stays.
    * @throws {StoreError} UPLOAD_OUT_OF_ORDER if that is not the size, or another request works on
    *   the upload; UPLOAD_NOT_FOUND once it ended; UPLOAD_LIMIT_EXCEEDED, DISK_FULL, IO_FAILED: the

@@ -3,7 +3,8 @@ import type { ReferenceEntry } from '../../../projections/references.js';
 import type { Page } from '../../../projections/projection.js';
 import type { Views } from '../../../projections/views.js';
 import { isStoreError, loadCode } from '../../errors.js';
-import { MAX_KEPT_PAST_REGISTRIES, MAX_SEARCHED_REPOSITORIES } from '../../limits.js';
+import type { Measurement } from '../../archive/layer-meter.js';
+import { MAX_KEPT_MEASUREMENTS, MAX_KEPT_PAST_REGISTRIES, MAX_SEARCHED_REPOSITORIES } from '../../limits.js';
 import { type ContentName, type Digest, type ImageId, isContentName } from '../../model/digest.js';
 import { RecentMap } from '../../model/recent-map.js';
 import type { Referrer } from '../artifacts.js';
@@ -227,6 +228,7 @@ export class LocalRegistry implements RegistryStore {
   readonly uploads: UploadArea;
   readonly #pulls: PullCounts;
   readonly #locks = new RepositoryLocks();
+  readonly #measured = new RecentMap<Digest, Measurement>(MAX_KEPT_MEASUREMENTS);
   #present: RegistryReader | undefined;
   /** By seq, the least recently used first. */
   readonly #past = new RecentMap<number, Promise<RegistryReader>>(MAX_KEPT_PAST_REGISTRIES);
@@ -306,6 +308,7 @@ export class LocalRegistry implements RegistryStore {
       repositories: repositoriesOf,
       layers,
       locks: this.#locks,
+      measured: this.#measured,
     });
   }
 

@@ -1,5 +1,7 @@
-import test from 'ava';
+import { createHook } from 'node:async_hooks';
 import { buffer } from 'node:stream/consumers';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import test from 'ava';
 import { StoreError } from '../../../src/errors.js';
 import { MAX_PUSHED_MANIFEST_BYTES } from '../../../src/limits.js';
 import { type Digest, digestOf } from '../../../src/model/digest.js';
@@ -9,14 +11,16 @@ import { StagedBlob } from '../../../src/store/layers/blob-store.js';
 import type { PushRequest } from '../../../src/store/registry-store.js';
 import type { ReferenceEntry } from '../../../src/store/store.js';
 import {
+  type Entry,
   entryOf,
   imageNamed,
   indexOf,
   OCI_INDEX,
   OCI_MANIFEST,
   push,
-  type PushableImage,
   pushable,
+  type Pushable,
+  type PushableImage,
   sha512Of,
   signatureOf,
   stage,
@@ -271,6 +275,66 @@ test('an image whose config lies about its layers is kept as it came, with a not
   t.deepEqual(store.registry.manifest(APP, '1')?.bytes, image.bytes);
   for (const blob of image.blobs) t.is(store.registry.blob(APP, digestOf(blob))?.size, blob.length);
 });
+
+test('a layer is decompressed once, while it comes in, whichever manifests name it', async (t) => {
+  const [first, second] = [await imageNamed('1', { files: ['shared'] }), await imageNamed('2', { files: ['shared'] })];
+  const liar = await imageNamed('liar', { files: ['other'], diffIds: [`sha256:${'ab'.repeat(32)}`] });
+  const [config, layer] = first.blobs as [Uint8Array, Uint8Array];
+  // The store has the layer of its diff id as another file.
+  const stored = new Uint8Array(gzipSync(gunzipSync(layer), { level: 0 }));
+  const { layers, ...document } = JSON.parse(new TextDecoder().decode(first.bytes)) as { readonly layers: Entry[] };
+  const other = pushable(OCI_MANIFEST, { ...document, layers: [{ ...layers[0], ...sizedOf(stored) }] }, []);
+  const named = ({ mediaType, bytes }: Pushable, tag: string): PushRequest => {
+    return { repository: APP, mediaType, bytes, tags: [tag] };
+  };
+  let store = await temporaryStore(t);
+  const counted = async (what: string, expected: number, run: () => Promise<unknown>): Promise<void> => {
+    t.is(await gunzipsDuring(run), expected, what);
+  };
+  await counted('uploads', 3, async () => {
+    for (const blob of [...first.blobs, ...liar.blobs, second.blobs[0] ?? config, stored])
+      await stage(store, APP, blob);
+  });
+  store = await reopened(t, store);
+  await counted('a push after a restart', 0, () => store.registry.push(named(first, '1')));
+  await counted('a layer that is there', 0, () => store.registry.push(named(second, '2')));
+  await counted('another file of a layer', 0, () => store.registry.push(named(other, '3')));
+  await counted('a wrong diff id', 0, async () => {
+    const { notices } = await store.registry.push(named(liar, '4'));
+    t.regex(notices.join(), /^kept as it came, not as an image: .*expected diff id/);
+  });
+  await counted('mounts', 0, async () => {
+    const blobs = [...first.blobs, ...liar.blobs, stored];
+    for (const blob of blobs) await store.registry.uploads.mount(OTHER, digestOf(blob), 'ada');
+    for (const each of [first, liar, other]) await store.registry.push({ ...named(each, '1'), repository: OTHER });
+  });
+  store = await reopened(t, store);
+  await counted('a layer of the log', 0, () => store.registry.push(named(first, '5')));
+  await counted('a file whose finding a restart forgot', 1, () => store.registry.push(named(other, '6')));
+  await counted('the same file again', 0, () => store.registry.push(named(other, '7')));
+  t.is(store.resolve('shop/app:7'), first.id);
+});
+
+function sizedOf(bytes: Uint8Array): Pick<Entry, 'digest' | 'size'> {
+  return { digest: digestOf(bytes), size: bytes.length };
+}
+
+/** Counts the gzip decoders that are made meanwhile. */
+async function gunzipsDuring(run: () => Promise<unknown>): Promise<number> {
+  let count = 0;
+  const hook = createHook({
+    init: (_id, type) => {
+      if (type === 'ZLIB') count += 1;
+    },
+  });
+  hook.enable();
+  try {
+    await run();
+  } finally {
+    hook.disable();
+  }
+  return count;
+}
 
 test('foreign layers need not be uploaded', async (t) => {
   const store = await temporaryStore(t);

@@ -33,10 +33,11 @@ test('uploads in progress are limited for each owner and in all, across restarts
   const world = await uploadWorld(t);
   const limits = { uploadsPerOwner: 2, uploads: 3 };
   const uploads = await world.open(limits);
-  const [first] = [await uploads.start(REPOSITORY, 'ada'), await uploads.start(OTHER, 'ada')];
+  const [first, second] = [await uploads.start(REPOSITORY, 'ada'), await uploads.start(OTHER, 'ada')];
   const error = await rejection(t, 'UPLOAD_LIMIT_EXCEEDED', uploads.start(REPOSITORY, 'ada'));
   t.deepEqual(error.data, { limit: 'uploadsPerOwner', most: 2, owner: 'ada' });
-  await uploads.start(REPOSITORY, 'bob');
+  const third = await uploads.start(REPOSITORY, 'bob');
+  for (const upload of [first, second, third]) await upload.append(chunksOf([BYTES]));
   for (const area of [uploads, await world.open(limits)]) {
     const inAll = await rejection(t, 'UPLOAD_LIMIT_EXCEEDED', area.start(REPOSITORY, 'eve'));
     t.deepEqual(inAll.data, { limit: 'uploads', most: 3, owner: 'eve' });
@@ -169,7 +170,12 @@ test('a limit that is unknown is refused', async (t) => {
 test('uploads abandoned by the thousand are removed when the uploads are opened', async (t) => {
   const world = await uploadWorld(t);
   const uploads = await world.open({ uploadsPerOwner: 2_000 });
-  for (let count = 0; count < 2_000; count++) await uploads.start(REPOSITORY, 'ada');
+  for (let count = 0; count < 2_000; count++) {
+    const upload = await uploads.start(REPOSITORY, 'ada');
+    // The others have no files.
+    if (count % 2 === 0) await upload.append(chunksOf([BYTES]));
+  }
+  t.is(world.files().length, 2_000);
   await rejection(t, 'UPLOAD_LIMIT_EXCEEDED', uploads.start(REPOSITORY, 'ada'));
   // The files are as old as the clock of the system says.
   world.time += 25 * HOUR;
