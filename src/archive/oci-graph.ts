@@ -207,6 +207,10 @@ export class OciGraph {
     if (this.#nodes.has(digest)) {
       findBlob(this.#tree, descriptor);
       const known = this.#nodes.get(digest);
+      // Whichever entry comes first must not decide what the document is.
+      if (known !== undefined && (known.kind === 'index') !== isIndexType(mediaType)) {
+        throw otherType(digest, known.kind === 'index' ? 'an index' : 'a manifest', mediaType, 'another descriptor');
+      }
       // One that lay in its descriptor (`data`) has no file that the size is compared with.
       if (known !== undefined && known.descriptor.size !== descriptor.size) {
         return this.#missing(digest, document.platform, depth);
@@ -375,11 +379,11 @@ function typeOf(configType: string, layers: readonly DescriptorDocument[]): stri
 }
 
 /** A document that one descriptor calls a manifest and another an index would be both. */
-function otherType(where: string, expected: string, found: string): StoreError {
+function otherType(where: string, expected: string, found: string, by = 'its descriptor'): StoreError {
   const shown = JSON.stringify(found.slice(0, 100));
   return new StoreError(
     'ARCHIVE_MANIFEST_INVALID',
-    `cannot read ${where}: expected ${expected} as its descriptor says, found the media type ${shown}`,
+    `cannot read ${where}: expected ${expected} as ${by} says, found the media type ${shown}`,
     { data: { where } },
   );
 }

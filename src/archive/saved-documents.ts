@@ -221,14 +221,18 @@ export class SavedDocuments {
       if (named.has(entry.child.digest)) continue;
       const part = this.document(entry.child);
       if (part !== undefined) parts.push(part);
-      // Left out by the caller: that is another index.
-      else if (this.#saved.content(entry.child.digest) !== undefined) return undefined;
+      // Left out by the caller, or a layer that the index calls a manifest: that is another index.
+      else if (this.#has(entry.child.digest)) return undefined;
       else absent.push(shownEntry(entry));
     }
     if (absent.length === 0) return { descriptor, bytes, blobs, parts };
     if (parts.length === 0) return undefined;
     this.#notice(`the index ${digest} is saved as it came, without what the store lacks: ${listed(absent)}`);
     return { descriptor, bytes, blobs, parts };
+  }
+
+  #has(digest: Digest): boolean {
+    return this.#saved.content(digest) !== undefined || this.#saved.hasBlob(digest);
   }
 
   /** Returns the documents that refer to `documents` or to parts of them, and to those in turn. */

@@ -59,7 +59,8 @@ export interface StagedUpload {
 /** Blobs that are not in the store yet, by repository: no event tells of them. */
 export interface UploadArea {
   /**
-   * Begins an upload. `owner` is whom it counts for.
+   * Begins an upload. `owner` is whom it counts for. Beyond a limit of uploads in progress the one used
+   * longest ago gives way, if nobody used it for UPLOAD_IDLE_MS.
    * @throws {TypeError} an empty repository or owner
    * @throws {StoreError} UPLOAD_LIMIT_EXCEEDED, STORE_READ_ONLY, STORE_CLOSED, DISK_FULL
    */
@@ -186,6 +187,11 @@ export interface RegistryStore extends RegistryReads {
    *   RECORD_TOO_LARGE, LAYERS_UNAVAILABLE
    */
   push(request: PushRequest, options?: WriteOptions): Promise<PushResult>;
+  /**
+   * Sets a tag to what it stands for already, which is an event: `options.reason` says why it stays.
+   * @throws {StoreError} REFERENCE_NOT_FOUND
+   */
+  confirm(repository: string, tag: string, options?: WriteOptions): Promise<void>;
   /**
    * Removes a tag, or a manifest by its digest with every tag of it, from a repository. Images stay
    * in the store. Returns the references removed.

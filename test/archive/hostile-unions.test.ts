@@ -61,6 +61,18 @@ test('a document is what its own media type says, or is refused', async (t) => {
   }
 });
 
+test('a document that two entries call a manifest and an index is refused in either order', async (t) => {
+  const image = await buildImage(['a']);
+  const untyped = { ...(JSON.parse(manifestOf(image)) as object), mediaType: undefined };
+  for (const document of [JSON.stringify(untyped), JSON.stringify({ schemaVersion: 2, manifests: [] })]) {
+    const entries = [manifestDescriptor(document), descriptor(`${OCI}.index.v1+json`, document)];
+    for (const order of [entries, entries.toReversed()]) {
+      const tar = await layout(order, [image.config, ...image.layers, document]);
+      await rejection(t, 'ARCHIVE_MANIFEST_INVALID', readBytes(tar));
+    }
+  }
+});
+
 test('names, tags and annotations that are words of JavaScript are kept', async (t) => {
   const image = await buildImage(['a']);
   const manifest = manifestOf(image);
@@ -173,6 +185,19 @@ test('indexes that share parts are walked once each', async (t) => {
   for (const format of ['docker', 'oci'] as const) t.is(await entriesOf(await savedBytes(saved, { format })), 45);
 });
 
+test('an image whose manifest is also a blob of an artifact is saved with its layers', async (t) => {
+  const image = await buildImage(['a']);
+  const manifest = manifestOf(image);
+  const chart = artifactOf(descriptor(EMPTY, '{}'), { layers: [manifestDescriptor(manifest)] });
+  const index = indexOf([manifestDescriptor(chart), manifestDescriptor(manifest)]);
+  const entry = descriptor(`${OCI}.index.v1+json`, index, named('x:1'));
+  const bytes = ['{}', image.config, ...image.layers, manifest, chart, index];
+  const { contents } = await readBytes(await layout([entry], bytes));
+  for (const format of ['docker', 'oci'] as const) {
+    t.is(await entriesOf(await savedBytes(toSaved(contents), { format })), bytes.length);
+  }
+});
+
 test('what is not there whole is saved smaller or not at all, with a notice', async (t) => {
   const artifacts = new Artifacts();
   const [kept, lost] = [artifacts.add('{"kept":1}'), artifacts.add('{"lost":1}')];
@@ -202,6 +227,13 @@ test('what is not there whole is saved smaller or not at all, with a notice', as
       `${reference} is saved with a smaller index, without ${signature.digest}`,
     ]);
   }
+  const layer = { ...lost, size: 1 };
+  const isLayer = lacking({
+    references: [{ reference, target: artifacts.add('', [kept, layer]) }],
+    content: (digest) => (digest === layer.digest ? undefined : whole.content(digest)),
+    hasBlob: (digest) => digest === layer.digest,
+  });
+  t.deepEqual(await noticesOf(isLayer), [`${reference} is saved with a smaller index, without ${layer.digest}`]);
   t.deepEqual(await noticesOf(lacking({ references: [{ reference, target: gone }] })), [
     `${reference} is not saved: ${gone.digest} is not there whole`,
   ]);

@@ -249,7 +249,7 @@ export class BlobStore {
   /** Serializes changes: one must not find a blob that another is removing. */
   readonly #mutex = new Mutex();
   #isEnding = false;
-  #hasEnded = false;
+  #mayRemove = true;
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -268,7 +268,12 @@ export class BlobStore {
 
   /** Stops all removal: which blobs durable events name is no longer known. */
   removeNothing(): void {
-    this.#hasEnded = true;
+    this.#mayRemove = false;
+  }
+
+  /** Removes again; what stayed meanwhile is left to the next sweep. */
+  removeAgain(): void {
+    this.#mayRemove = !this.#isEnding;
   }
 
   /**
@@ -277,9 +282,7 @@ export class BlobStore {
    */
   async end(): Promise<void> {
     this.#isEnding = true;
-    await this.#mutex.run(async () => {
-      this.#hasEnded = true;
-    });
+    await this.#mutex.run(async () => this.removeNothing());
   }
 
   /** Opens a new staged file; archive readers stage through this. @throws {StoreError} STORE_CLOSED */
@@ -418,7 +421,7 @@ export class BlobStore {
   async removeUnneeded(digests: Iterable<Digest>, isNeeded: (digest: Digest) => boolean): Promise<void> {
     await this.#mutex.run(async () => {
       for (const digest of digests) {
-        if (this.#hasEnded || this.#pins.has(digest) || isNeeded(digest)) continue;
+        if (!this.#mayRemove || this.#pins.has(digest) || isNeeded(digest)) continue;
         await rm(this.#path(digest), { force: true }).catch(leaveForSweep);
       }
     });

@@ -63,6 +63,11 @@ export class IncomingUpload implements Upload {
     return this.#size;
   }
 
+  /** When it was last used, milliseconds since the epoch. */
+  get used(): number {
+    return this.#used;
+  }
+
   /** Whether nobody used it since `time`. */
   isStale(time: number): boolean {
     return this.#work === undefined && this.#used <= time;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { StoreError, thrownText } from '../../errors.js';
+import { UPLOAD_IDLE_MS } from '../../limits.js';
 import type { ContentName, Digest } from '../../model/digest.js';
 import type { OptionNames } from '../../model/option-names.js';
 import { mustBeCount, mustBeOptions, mustBeText } from '../argument-types.js';
@@ -115,6 +116,7 @@ export class Uploads implements UploadArea {
   async start(repository: string, owner: string): Promise<Upload> {
     mustBeNamed(repository, owner);
     return this.#change(async () => {
+      await this.#giveWay(owner);
       this.#quota.take(owner, 'uploads', 1);
       const id = randomUUID();
       const started = this.#context.now();
@@ -126,6 +128,20 @@ export class Uploads implements UploadArea {
       }
       return this.#remember({ id, repository, owner, started, size: 0, written: started });
     });
+  }
+
+  /** Abandoned uploads would keep their owner from any other for a day: the one used longest ago goes first. */
+  async #giveWay(owner: string): Promise<void> {
+    const time = this.#context.now() - UPLOAD_IDLE_MS;
+    for (;;) {
+      const full = this.#quota.fullOf(owner);
+      if (full === undefined) return;
+      const idle = [...this.#incoming.values()].filter(
+        (upload) => upload.isStale(time) && (full === 'all' || upload.owner === owner),
+      );
+      if (idle.length === 0) return;
+      await idle.reduce((oldest, upload) => (upload.used < oldest.used ? upload : oldest)).cancel();
+    }
   }
 
   async upload(repository: string, id: string): Promise<Upload> {

@@ -8,7 +8,7 @@ import { type ContentName, type Digest, type ImageId, isContentName } from '../.
 import { RecentMap } from '../../model/recent-map.js';
 import type { Referrer } from '../artifacts.js';
 import { refuseErased } from '../commands/decision.js';
-import { decideRemoveReferences } from '../commands/tag.js';
+import { decideConfirm, decideRemoveReferences } from '../commands/tag.js';
 import type { StoreContext } from '../context.js';
 import { type PastOptions, seqAt, type When } from '../past/audit.js';
 import type {
@@ -89,10 +89,16 @@ class RegistryReader implements RegistryReads {
     return target && (this.#config(target.digest) ?? this.#file(target.digest));
   }
 
+  /** A file of another size than its event says is as good as none: a push brings it again. */
   #file(digest: Digest): RegistryBlob | undefined {
-    const { blobs } = this.#context;
+    const { blobs, onNotice } = this.#context;
     const size = blobs.size(digest);
     if (size === undefined) return undefined;
+    const expected = this.#views.blobs.byDigest.get(digest)?.size ?? size;
+    if (size !== expected) {
+      onNotice(`the layer blob ${digest} has ${size} bytes, ${expected} were written: \`verify\` says what is damaged`);
+      return undefined;
+    }
     const read = (range?: ByteRange): Readable => blobs.stream(digest, range);
     return { digest, size, read, lend: (nextBuffer, range) => blobs.lend(digest, nextBuffer, range) };
   }
@@ -298,6 +304,11 @@ export class LocalRegistry implements RegistryStore {
       layers,
       locks: this.#locks,
     });
+  }
+
+  async confirm(repository: string, tag: string, options: WriteOptions = {}): Promise<void> {
+    this.#context.checkWritable();
+    await this.#context.submit(decideConfirm(`${repository}:${tag}`), options);
   }
 
   async remove(repository: string, tagOrName: string, options: WriteOptions = {}): Promise<readonly string[]> {

@@ -5,6 +5,7 @@ import { MAX_PUSHED_MANIFEST_BYTES } from '../../../src/limits.js';
 import { type Digest, digestOf } from '../../../src/model/digest.js';
 import type { StoredEvent } from '../../../src/model/events.js';
 import type { EventStore } from '../../../src/store/event-store.js';
+import { StagedBlob } from '../../../src/store/layers/blob-store.js';
 import type { PushRequest } from '../../../src/store/registry-store.js';
 import type { ReferenceEntry } from '../../../src/store/store.js';
 import {
@@ -23,6 +24,7 @@ import {
 import { rejection } from '../../support/rejection.js';
 import { eventsOf, openTestStore } from '../../support/test-store.js';
 import { bytesOf } from '../../support/text-bytes.js';
+import { archivePath } from '../fixture-archives.js';
 import { footprint, reopened, temporaryStore } from '../temporary-store.js';
 
 const APP = 'docker.io/shop/app';
@@ -114,6 +116,24 @@ test('a push of what is there is no event; a new tag is one, and a moved tag say
     ],
   );
   t.deepEqual(store.registry.manifest(APP, first.digest)?.bytes, first.bytes);
+});
+
+test('confirming a tag is an event that changes nothing: of an image, an index and an artifact', async (t) => {
+  const store = await temporaryStore(t);
+  const image = await imageNamed('a');
+  await push(store, APP, image, { tags: ['image'] });
+  await push(store, APP, indexOf([image]), { tags: ['index'] });
+  await push(store, APP, signatureOf(image), { tags: ['artifact'] });
+  for (const tag of ['image', 'index', 'artifact']) {
+    const [before, { seq }] = [tagOf(store, tag), store.log.head];
+    await store.registry.confirm(APP, tag, { via: 'mirror', reason: 'seen' });
+    const event = (await eventsOf(store)).at(-1);
+    t.like(event, { seq: seq + 1, type: 'ReferenceSet', reference: `${APP}:${tag}`, via: 'mirror', reason: 'seen' });
+    t.deepEqual(tagOf(store, tag), before && { ...before, seq: seq + 1, time: event?.time ?? 0 });
+    t.is((await store.referenceHistory(`${APP}:${tag}`)).length, 1);
+  }
+  await rejection(t, 'REFERENCE_NOT_FOUND', store.registry.confirm(APP, 'other'));
+  t.deepEqual(await store.verify(), []);
 });
 
 test('a tag of an index has the image of each platform, of children pushed before and after it', async (t) => {
@@ -276,6 +296,7 @@ test('what is no manifest is refused, and nothing changes', async (t) => {
     ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType: schema1, bytes }],
     ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType: '', bytes }],
     ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType: OCI_INDEX, bytes }],
+    ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType: `${mediaType}; charset=utf-8`, bytes }],
     ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType, bytes: bytesOf('{') }],
     ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType, bytes: bytesOf('{"schemaVersion":1}') }],
     ['ARCHIVE_LIMIT_EXCEEDED', { repository: APP, mediaType, bytes: new Uint8Array(MAX_PUSHED_MANIFEST_BYTES + 1) }],
@@ -445,4 +466,26 @@ test('a push that is committed succeeds although its staged blobs cannot be remo
     t.deepEqual(notices, ['pushed, but its uploaded blobs stay until they expire: no space']);
     t.truthy(tagOf(store, code.toLowerCase()));
   }
+});
+
+test('a push, and a load, that are committed succeed although what they staged cannot be discarded', async (t) => {
+  const notices: string[] = [];
+  const store = await openTestStore(t, { onNotice: (notice) => notices.push(notice) });
+  let committed = 0;
+  const { discard } = StagedBlob.prototype;
+  t.teardown(() => Object.assign(StagedBlob.prototype, { discard }));
+  Object.assign(StagedBlob.prototype, {
+    async discard(this: StagedBlob): Promise<void> {
+      await discard.call(this);
+      if (store.log.head.seq > committed) throw new StoreError('IO_FAILED', 'the disk is gone');
+    },
+  });
+  const image = await imageNamed('a');
+  const pushed = await push(store, APP, image, { tags: ['1'] });
+  t.is(pushed.seq, store.log.head.seq);
+  t.deepEqual(store.registry.manifest(APP, '1')?.bytes, image.bytes);
+  committed = pushed.seq;
+  const { images } = await store.load(archivePath('docker25-untagged.tar'));
+  t.true(images.every(({ id }) => store.map().has(id)));
+  t.is(notices.at(-1), 'staged files stay until the store is opened again: the disk is gone');
 });
