@@ -70,7 +70,7 @@ async function lastActor({ imagelog }: ServedCommand): Promise<unknown> {
 const WRONG = /40[01]|unauthorized|invalid username\/password/;
 const LOGGED_OUT = /authentication required|unauthorized|no basic auth|invalid username|use https here/i;
 
-/** A client with a login of its own; each fails as its program does. */
+/** A client with its own login; each fails as its program does. */
 interface Client {
   login(user: string, password: string): Promise<unknown>;
   logout(): Promise<unknown>;
