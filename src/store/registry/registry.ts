@@ -62,10 +62,7 @@ class RegistryReader implements RegistryReads {
 
   tags(repository: string): string[] | undefined {
     this.#context.checkOpen();
-    const names = this.repositoriesOf.references(repository);
-    if (names === undefined) return undefined;
-    const tags = [...names].filter((name) => !name.includes('@')).map((name) => name.slice(repository.length + 1));
-    return tags.sort();
+    return this.repositoriesOf.tags(repository)?.slice();
   }
 
   manifest(repository: string, tagOrName: string): RegistryDocument | undefined {
