@@ -29,6 +29,8 @@ export interface Overview {
   readonly source: Reading['sourceKind'];
   /** Verifier key that came with the log. */
   readonly key: string | undefined;
+  /** Contents that a document has no room for. */
+  readonly leftOut: Reading['leftOut'];
   /** First and last event that was folded, and their times; undefined in an empty log. */
   readonly range:
     | { readonly first: number; readonly last: number; readonly from: number; readonly to: number }
@@ -45,8 +47,24 @@ async function overview(reading: Reading): Promise<Overview> {
     checkpoint: checkpoint.text,
     source: reading.sourceKind,
     key: reading.key,
+    leftOut: reading.leftOut,
     range: last < first ? undefined : { first, last, from: timeline.time(first), to: timeline.time(last) },
   };
+}
+
+/** A checkpoint that was seen before: its size, and its root in base64. */
+export interface SeenHead {
+  readonly size: number;
+  readonly root: string;
+}
+
+/** Whether the log begins with a state that was seen before; `shorter` when it has fewer events, `unchecked` when those are left out. */
+export type Continuity = 'continues' | 'shorter' | 'another' | 'unchecked';
+
+async function continuity(reading: Reading, { size, root }: SeenHead): Promise<Continuity> {
+  if (size > reading.checkpoint.size) return 'shorter';
+  if (size < reading.timeline.first) return 'unchecked';
+  return bytesToBase64(await reading.rootAt(size)) === root ? 'continues' : 'another';
 }
 
 /** Who signed the checkpoint. */
@@ -400,6 +418,7 @@ async function proof(reading: Reading, { seq }: { readonly seq: number }): Promi
 export const questions = {
   overview,
   signature,
+  continuity,
   moment,
   marks,
   step,

@@ -122,6 +122,10 @@ export class Reading {
     return this.#source.key;
   }
 
+  get leftOut(): LogSource['leftOut'] {
+    return this.#source.leftOut;
+  }
+
   get sourceKind(): LogSource['kind'] {
     return this.#source.kind;
   }
@@ -137,8 +141,9 @@ export class Reading {
     return true;
   }
 
-  /** Root of the first `size` events as hashed here; for a size that was read. */
+  /** Root of the first `size` events as hashed here. @throws {RangeError} when fewer were read */
   rootAt(size: number): Promise<Uint8Array> {
+    if (size > this.#tree.size) throw new RangeError(`${this.#tree.size} events were read, and not ${size}`);
     return this.#tree.rootOf(size);
   }
 

@@ -13,6 +13,8 @@ export interface LogSource {
   readonly first: number;
   /** Verifier key that came with the log. */
   readonly key: string | undefined;
+  /** Contents that a document has no room for, and its limit; undefined where all are there. */
+  readonly leftOut: EmbeddedLog['leftOut'] | undefined;
   /** Text of the newest checkpoint, signed or not. */
   checkpoint(): Promise<string>;
   /** Records of the events 256 × `index` + 1 up to `size`, at most 256. */
@@ -66,6 +68,7 @@ export class EmbeddedSource implements LogSource {
   readonly kind = 'document';
   readonly first: number;
   readonly key: string | undefined;
+  readonly leftOut: EmbeddedLog['leftOut'];
   readonly #log: EmbeddedLog;
   readonly #blocks: EmbeddedBlocks;
   readonly #witnesses: Uint8Array;
@@ -77,6 +80,7 @@ export class EmbeddedSource implements LogSource {
     this.#blocks = blocks;
     this.first = log.first;
     this.key = log.key;
+    this.leftOut = log.leftOut;
     this.#witnesses = bytesOfBlock(blocks.witnesses);
     this.#tiles = bytesOfBlock(blocks.tiles);
   }

@@ -130,6 +130,18 @@ test('events after the first read are read by the next, with the tree that was t
   t.is((await reading.event(301)).seq, 301);
 });
 
+test('a log continues what was seen of it, or is shorter, or another', async (t) => {
+  const store = await long(t, 300);
+  const before = await readingOf(store);
+  const { size, root } = (await questions.overview(before)).verdict ?? t.fail();
+  const [source = ''] = store.map().keys();
+  await store.tag({ source, target: 'app:new' });
+  const reading = await readingOf(store);
+  t.is(await questions.continuity(reading, { size, root }), 'continues');
+  t.is(await questions.continuity(reading, { size: size - 1, root }), 'another');
+  t.is(await questions.continuity(before, { size: size + 1, root }), 'shorter');
+});
+
 test('each proof of a log of several tiles leads to its root', async (t) => {
   const log = madeLog(3_000);
   const { log: facts, blocks } = await embedLog(log, {

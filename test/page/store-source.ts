@@ -17,6 +17,7 @@ export function sourceOf(store: EventStore, { record, checkpoint }: Tampering = 
     kind: 'server',
     first: 1,
     key: store.verifierKey,
+    leftOut: undefined,
     checkpoint: async () => {
       const text = await store.checkpoint();
       return checkpoint?.(text) ?? text;
