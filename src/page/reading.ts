@@ -171,7 +171,7 @@ export class Reading {
       }
     }
     const [seq, ...others] = wrong;
-    if (seq !== undefined) return { seq, what: 'its record was changed: its hash is another', others: others.length };
+    if (seq !== undefined) return { seq, what: 'its hash is not the one that was recorded', others: others.length };
     if (unread !== undefined) return { seq: unread.seq, what: unread.why, others: 0 };
     return { seq: undefined, what: 'the records lead to another root than that of the checkpoint', others: 0 };
   }

@@ -76,10 +76,10 @@ export function TimeBar(): JSX.Element {
       </div>
       <div class="controls">
         <button type="button" onClick={() => step(-1, moves)} disabled={moment.seq < (overview.range?.first ?? 1)}>
-          ‹ <span class="hidden">earlier </span>move {whose}
+          ‹ Previous change<span class="hidden"> {whose}</span>
         </button>
-        <button type="button" onClick={() => step(1, moves)} disabled={isNow} aria-label={`later move ${whose}`}>
-          ›
+        <button type="button" onClick={() => step(1, moves)} disabled={isNow}>
+          Next change<span class="hidden"> {whose}</span> ›
         </button>
         <button type="button" onClick={() => show({ at: undefined })} disabled={isNow}>
           Now

@@ -3,6 +3,7 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import { countText, printable, sizeText } from '../../model/texts.js';
 import { systemTimeZone, zoneName } from '../../model/time-zone.js';
 import { parseAddress } from '../address.js';
+import type { Damage } from '../reading.js';
 import type { Ask, Continuity, Overview, SeenHead, Signature } from '../questions.js';
 import { linkTo, type Progress, useAnswer } from './page-context.js';
 import { pinnedKey, rememberHead, rememberKey, seenHead } from './pinned.js';
@@ -115,24 +116,7 @@ interface FoundProps {
 function Found({ overview, verdict, signature, continuity, seen, progress }: FoundProps): JSX.Element {
   const { damage, hashed } = verdict;
   const work = `${countText(hashed, 'record')} re-hashed in this browser in ${Math.max(1, Math.round(progress.milliseconds ?? 0))} ms`;
-  if (damage !== undefined) {
-    const where =
-      damage.seq === undefined ? 'The log was changed' : `Event ${damage.seq} is not the one that was signed`;
-    const others = damage.others === 0 ? '' : `, and so are ${countText(damage.others, 'later record')}`;
-    return (
-      <Banner tone="bad" title={where}>
-        {damage.seq === undefined ? '' : 'The first record that is wrong: '}
-        {printable(damage.what)}
-        {others}. {work}; they do not lead to the root of the checkpoint. Believe nothing below{' '}
-        {damage.seq !== undefined && damage.seq > 1 && (
-          <>
-            from event {damage.seq} on:{' '}
-            <a href={linkTo(parseAddress(location.hash), { at: `${damage.seq - 1}` })}>show the log before it</a>
-          </>
-        )}
-      </Banner>
-    );
-  }
+  if (damage !== undefined) return <Damaged damage={damage} work={work} />;
   if (signature.state === 'invalid') {
     return (
       <Banner tone="bad" title="The signature is wrong">
@@ -170,6 +154,30 @@ function Found({ overview, verdict, signature, continuity, seen, progress }: Fou
   return (
     <Banner tone="calm" title="Whole, but not signed for you">
       {work}. They lead to the root of the checkpoint, but {why}.
+    </Banner>
+  );
+}
+
+function Damaged({
+  damage: { seq, what, others },
+  work,
+}: {
+  readonly damage: Damage;
+  readonly work: string;
+}): JSX.Element {
+  if (seq === undefined) {
+    return (
+      <Banner tone="bad" title="This log was changed">
+        {work}: {what}. Which record is wrong cannot be told. Believe nothing below.
+      </Banner>
+    );
+  }
+  return (
+    <Banner tone="bad" title={`Event ${seq} is not the one that was recorded`}>
+      The first wrong record is that of event {seq}: {printable(what)}
+      {others === 0 ? '' : `; ${countText(others, 'later record')} too`}. {work}; they do not lead to the root of the
+      checkpoint. Believe nothing from event {seq} on.{' '}
+      {seq > 1 && <a href={linkTo(parseAddress(location.hash), { at: `${seq - 1}` })}>Show the log before it</a>}
     </Banner>
   );
 }
