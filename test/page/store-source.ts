@@ -11,7 +11,7 @@ export interface Tampering {
 }
 
 /** The log of a store as the server gives it. */
-export function sourceOf(store: EventStore, { record, checkpoint }: Tampering = {}): LogSource {
+function sourceOf(store: EventStore, { record, checkpoint }: Tampering = {}): LogSource {
   const widthOf = (index: number, size: number): number => Math.min(TILE_WIDTH, size - index * TILE_WIDTH);
   return {
     kind: 'server',
