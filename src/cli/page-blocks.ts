@@ -23,8 +23,9 @@ export interface EmbedOptions {
   readonly checkpoint: string;
   readonly key: string | undefined;
   readonly madeAt: number;
-  /** Bytes that all blocks may take. */
+  /** Bytes that the document may have, and those of its template. */
   readonly limitBytes: number;
+  readonly templateBytes: number;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -34,12 +35,12 @@ const CONTENT_BLOCK_BYTES = 256 * 1024;
 /** A log as blocks of a document: the newest events that fit the limit, and then the newest contents. */
 export async function embedLog(
   store: Pick<EventStore, 'readTile' | 'readContent'>,
-  { size, checkpoint, key, madeAt, limitBytes, onProgress }: EmbedOptions,
+  { size, checkpoint, key, madeAt, limitBytes, templateBytes, onProgress }: EmbedOptions,
 ): Promise<{ readonly log: EmbeddedLog; readonly blocks: EmbeddedBlocks }> {
   const records: string[] = [];
   const witnesses: Uint8Array[] = [];
   const named = new Set<Digest>();
-  let used = 0;
+  let used = templateBytes;
   let first = size + 1;
   const blockEvents = RECORD_BLOCK_TILES * TILE_WIDTH;
   for (

@@ -68,7 +68,7 @@ export class Grouped {
   readonly #groups = wholeColumn();
   readonly #values = wholeColumn();
   #groupCount = 0;
-  /** Values by group, and where each group begins; undefined once more was added. */
+  /** Values by group, and where each group begins; undefined while it has less than all. */
   #sorted: { readonly starts: Uint32Array; readonly values: Uint32Array } | undefined;
 
   add(group: number, value: number): void {
@@ -85,7 +85,7 @@ export class Grouped {
     return values.subarray(starts[group] ?? 0, starts[group + 1] ?? 0);
   }
 
-  // Counting sort: two passes, whatever the order.
+  // Counting sort: two passes, in any order.
   #sort(): { readonly starts: Uint32Array; readonly values: Uint32Array } {
     const count = this.#groups.length;
     const starts = new Uint32Array(this.#groupCount + 1);

@@ -32,6 +32,8 @@ export interface Overview {
   readonly source: Reading['sourceKind'];
   /** Verifier key that came with the log. */
   readonly key: string | undefined;
+  /** Contents that a document has no room for. */
+  readonly leftOut: Reading['leftOut'];
   /** First and last event that was folded, and their times; undefined in an empty log. */
   readonly range:
     | { readonly first: number; readonly last: number; readonly from: number; readonly to: number }
@@ -48,8 +50,24 @@ async function overview(reading: Reading): Promise<Overview> {
     checkpoint: checkpoint.text,
     source: reading.sourceKind,
     key: reading.key,
+    leftOut: reading.leftOut,
     range: last < first ? undefined : { first, last, from: timeline.time(first), to: timeline.time(last) },
   };
+}
+
+/** A checkpoint that was seen before: its size, and its root in base64. */
+export interface SeenHead {
+  readonly size: number;
+  readonly root: string;
+}
+
+/** Whether the log begins with a state that was seen before; `shorter` when it has fewer events, `unchecked` when those are left out. */
+export type Continuity = 'continues' | 'shorter' | 'another' | 'unchecked';
+
+async function continuity(reading: Reading, { size, root }: SeenHead): Promise<Continuity> {
+  if (size > reading.checkpoint.size) return 'shorter';
+  if (size < reading.timeline.first) return 'unchecked';
+  return bytesToBase64(await reading.rootAt(size)) === root ? 'continues' : 'another';
 }
 
 /** Who signed the checkpoint. */
@@ -178,7 +196,7 @@ function endOfTransaction(timeline: Reading['timeline'], seq: number): number {
   return end;
 }
 
-/** A reference as of a moment, with its whole lane. */
+/** A reference as of a moment. */
 export interface ReferenceRow {
   /** As people write it. */
   readonly name: string;
@@ -189,14 +207,25 @@ export interface ReferenceRow {
   readonly isRemoved: boolean;
   /** Event that made it so, and who, when, why. */
   readonly event: EventLine;
-  /** All periods, the later ones too, oldest first; the last MOST_PERIODS. */
+}
+
+/** All periods of a reference, those after the moment too. */
+export interface LanePeriods {
+  /** Oldest first; the last MOST_PERIODS. */
   readonly periods: readonly ReferencePeriod[];
   /** Periods before those. */
   readonly earlier: number;
 }
 
-/** Periods of one lane: more than a screen has columns. */
-const MOST_PERIODS = 500;
+/** Periods of one lane: as many as a screen has room for. */
+const MOST_PERIODS = 300;
+
+async function lane({ timeline }: Reading, { reference }: { readonly reference: string }): Promise<LanePeriods> {
+  const row = timeline.names.find(reference);
+  const periods = row === undefined ? [] : timeline.periods(row, timeline.last);
+  const kept = periods.slice(-MOST_PERIODS);
+  return { periods: kept, earlier: periods.length - kept.length };
+}
 
 export interface References {
   readonly rows: readonly ReferenceRow[];
@@ -230,8 +259,6 @@ async function referenceRow(reading: Reading, row: number, change: ReferenceChan
   const { timeline } = reading;
   const reference = timeline.names.texts[row] ?? '';
   const { image, target, isRemoved } = change;
-  const periods = timeline.periods(row, timeline.last);
-  const kept = periods.slice(-MOST_PERIODS);
   return {
     name: familiarReference(reference),
     reference,
@@ -239,8 +266,6 @@ async function referenceRow(reading: Reading, row: number, change: ReferenceChan
     target,
     isRemoved,
     event: eventLine(await reading.event(change.seq)),
-    periods: kept,
-    earlier: periods.length - kept.length,
   };
 }
 
@@ -376,11 +401,13 @@ async function proof(reading: Reading, { seq }: { readonly seq: number }): Promi
 export const questions = {
   overview,
   signature,
+  continuity,
   moment,
   marks,
   step,
   references,
   reference,
+  lane,
   event,
   events,
   proof,

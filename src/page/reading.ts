@@ -50,8 +50,8 @@ export interface ReadingOptions {
 
 /** Tiles that are asked for at the same time: over HTTP each takes a round trip. */
 const TILES_AHEAD = 12;
-/** Tiles of records that are kept once they were shown. */
-const KEPT_TILES = 64;
+/** Tiles of records that are kept once they were shown: some 40 kB each. */
+const KEPT_TILES = 256;
 
 /** A log that was read as a whole: every record hashed, the tree built, the events folded. */
 export class Reading {
@@ -122,6 +122,10 @@ export class Reading {
     return this.#source.key;
   }
 
+  get leftOut(): LogSource['leftOut'] {
+    return this.#source.leftOut;
+  }
+
   get sourceKind(): LogSource['kind'] {
     return this.#source.kind;
   }
@@ -137,8 +141,9 @@ export class Reading {
     return true;
   }
 
-  /** Root of the first `size` events as hashed here; for a size that was read. */
+  /** Root of the first `size` events as hashed here. @throws {RangeError} when fewer were read */
   rootAt(size: number): Promise<Uint8Array> {
+    if (size > this.#tree.size) throw new RangeError(`${this.#tree.size} events were read, and not ${size}`);
     return this.#tree.rootOf(size);
   }
 
@@ -166,7 +171,7 @@ export class Reading {
       }
     }
     const [seq, ...others] = wrong;
-    if (seq !== undefined) return { seq, what: 'its record was changed: its hash is another', others: others.length };
+    if (seq !== undefined) return { seq, what: 'its hash is not the one that was recorded', others: others.length };
     if (unread !== undefined) return { seq: unread.seq, what: unread.why, others: 0 };
     return { seq: undefined, what: 'the records lead to another root than that of the checkpoint', others: 0 };
   }
@@ -181,7 +186,7 @@ export class Reading {
     for (let index = Math.floor(from / TILE_WIDTH); index < last || waiting.length > 0; index++) {
       if (index < last) {
         const read = this.#source.records(index, size).then((records) => ({ index, records }));
-        // The loop hears of it when it comes to it.
+        // The loop hears of it at its turn.
         read.catch(() => undefined);
         waiting.push(read);
       }

@@ -7,6 +7,7 @@ export class ServedSource implements LogSource {
   readonly kind = 'server';
   readonly first = 1;
   readonly key: string | undefined;
+  readonly leftOut = undefined;
   readonly #base: string;
 
   private constructor(base: string, key: string | undefined) {

@@ -13,6 +13,8 @@ export interface LogSource {
   readonly first: number;
   /** Verifier key that came with the log. */
   readonly key: string | undefined;
+  /** Contents that a document has no room for, and its limit; undefined where all are there. */
+  readonly leftOut: EmbeddedLog['leftOut'] | undefined;
   /** Text of the newest checkpoint, signed or not. */
   checkpoint(): Promise<string>;
   /** Records of the events 256 × `index` + 1 up to `size`, at most 256. */
@@ -66,6 +68,7 @@ export class EmbeddedSource implements LogSource {
   readonly kind = 'document';
   readonly first: number;
   readonly key: string | undefined;
+  readonly leftOut: EmbeddedLog['leftOut'];
   readonly #log: EmbeddedLog;
   readonly #blocks: EmbeddedBlocks;
   readonly #witnesses: Uint8Array;
@@ -77,6 +80,7 @@ export class EmbeddedSource implements LogSource {
     this.#blocks = blocks;
     this.first = log.first;
     this.key = log.key;
+    this.leftOut = log.leftOut;
     this.#witnesses = bytesOfBlock(blocks.witnesses);
     this.#tiles = bytesOfBlock(blocks.tiles);
   }
@@ -98,7 +102,8 @@ export class EmbeddedSource implements LogSource {
     }
     if (at + BLOCK_LENGTH_BYTES > bytes.length) return [];
     const start = at + BLOCK_LENGTH_BYTES;
-    return parseEntries(bytes.subarray(start, start + view.getUint32(at)));
+    // A copy: a view would keep the whole block.
+    return parseEntries(bytes.slice(start, start + view.getUint32(at)));
   }
 
   witnesses(index: number): Promise<readonly Uint8Array[]> {
@@ -149,7 +154,7 @@ export class EmbeddedSource implements LogSource {
   }
 }
 
-/** Decodes base64, a quarter of all work in a large document. @throws a DOMException when it is none */
+/** Decodes base64, a quarter of all work in a large document. @throws a DOMException when it is malformed */
 function bytesOfBlock(text: string): Uint8Array<ArrayBuffer> {
   const binary = atob(text);
   const bytes = new Uint8Array(binary.length);

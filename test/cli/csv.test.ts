@@ -1,8 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { csvRow } from '../../src/model/csv.js';
+import { EVENT_CSV_HEAD, eventCsvRow } from '../../src/cli/render/csv.js';
 import { eventToJSON } from '../../src/log/event-json.js';
-import { EVENT_CSV_HEAD, eventCsvRow } from '../../src/cli/render/event-csv.js';
 import { printable } from '../../src/model/texts.js';
 import { anyEvent } from '../support/event-arbitraries.js';
 import { archive, startSession } from './session.js';

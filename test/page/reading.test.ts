@@ -41,7 +41,14 @@ async function long(t: ExecutionContext, events: number): Promise<EventStore> {
 
 async function embedded(store: EventStore, limitBytes: number): Promise<Reading> {
   const { seq: size } = store.log.head;
-  const options = { size, checkpoint: await store.checkpoint(), key: undefined, madeAt: 0, limitBytes };
+  const options = {
+    size,
+    checkpoint: await store.checkpoint(),
+    key: undefined,
+    madeAt: 0,
+    limitBytes,
+    templateBytes: 0,
+  };
   const { log, blocks } = await embedLog(store, options);
   const reading = await Reading.begin(new EmbeddedSource(log, blocks));
   await reading.read();
@@ -123,9 +130,27 @@ test('events after the first read are read by the next, with the tree that was t
   t.is((await reading.event(301)).seq, 301);
 });
 
+test('a log continues what was seen of it, or is shorter, or another', async (t) => {
+  const store = await long(t, 300);
+  const before = await readingOf(store);
+  const { size, root } = (await questions.overview(before)).verdict ?? t.fail();
+  const [source = ''] = store.map().keys();
+  await store.tag({ source, target: 'app:new' });
+  const reading = await readingOf(store);
+  t.is(await questions.continuity(reading, { size, root }), 'continues');
+  t.is(await questions.continuity(reading, { size: size - 1, root }), 'another');
+  t.is(await questions.continuity(before, { size: size + 1, root }), 'shorter');
+});
+
 test('each proof of a log of several tiles leads to its root', async (t) => {
   const log = madeLog(3_000);
-  const { log: facts, blocks } = await embedLog(log, { ...log, key: undefined, madeAt: 0, limitBytes: 10_000_000 });
+  const { log: facts, blocks } = await embedLog(log, {
+    ...log,
+    key: undefined,
+    madeAt: 0,
+    limitBytes: 10_000_000,
+    templateBytes: 0,
+  });
   const reading = await Reading.begin(new EmbeddedSource(facts, blocks));
   await reading.read();
   t.like(reading.verdict, { hashed: 3_000, damage: undefined });

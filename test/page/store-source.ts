@@ -4,19 +4,20 @@ import { Reading } from '../../src/page/reading.js';
 import type { LogSource } from '../../src/page/source.js';
 import type { EventStore } from '../../src/store/event-store.js';
 
-/** What a test does to a log on its way to the page. */
+/** What a test changes of a log before the page has it. */
 export interface Tampering {
   readonly record?: (record: Uint8Array, seq: number) => Uint8Array | undefined;
   readonly checkpoint?: (text: string) => string;
 }
 
 /** The log of a store as the server gives it. */
-export function sourceOf(store: EventStore, { record, checkpoint }: Tampering = {}): LogSource {
+function sourceOf(store: EventStore, { record, checkpoint }: Tampering = {}): LogSource {
   const widthOf = (index: number, size: number): number => Math.min(TILE_WIDTH, size - index * TILE_WIDTH);
   return {
     kind: 'server',
     first: 1,
     key: store.verifierKey,
+    leftOut: undefined,
     checkpoint: async () => {
       const text = await store.checkpoint();
       return checkpoint?.(text) ?? text;

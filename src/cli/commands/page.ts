@@ -54,7 +54,8 @@ async function page(context: CommandContext, { output, verifier, limit = MAX_PAG
     checkpoint: await store.checkpoint(at === undefined ? undefined : size),
     key: (await trustedKey(context, verifier)) ?? store.verifierKey,
     madeAt: io.now(),
-    limitBytes: limit - template.length,
+    limitBytes: limit,
+    templateBytes: template.length,
     onProgress: progress.update,
   }).finally(progress.end);
   const parts = (): Iterable<string> => [head, ...dataBlocks(made.log, made.blocks), tail];
@@ -83,5 +84,5 @@ function* noticesOf(events: number, contents: number, limit: number): Generator<
   const most = `the page may have ${sizeText(limit)} (--limit)`;
   if (events > 0) yield `${most}: of the first ${countText(events, 'event')} it has the hashes alone`;
   if (contents > 0)
-    yield `${most}: it lacks ${countText(contents, 'config or manifest').replace('manifests', 'manifest')}`;
+    yield `${most}: it lacks ${contents === 1 ? 'one config or manifest' : `${contents} configs or manifests`}`;
 }

@@ -1,6 +1,5 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { thrownText } from '../../errors.js';
 import { familiarReference } from '../../model/reference.js';
 import { printable } from '../../model/texts.js';
 import type { EventLine } from '../event-line.js';
@@ -56,27 +55,33 @@ export function EventList(): JSX.Element {
 }
 
 function Transaction({ line }: { readonly line: TransactionLine }): JSX.Element {
-  const { timeZone } = usePage();
-  const { seq, time, actor, summary, events, count } = line;
+  const { overview, timeZone } = usePage();
+  const [isOpen, setIsOpen] = useState(false);
+  const { first, seq, time, actor, summary, events, count } = line;
+  const wrong = overview.verdict?.damage?.seq;
+  const isWrong = wrong !== undefined && wrong >= first && wrong <= seq;
   return (
     <li>
-      <details>
+      <details onToggle={(event) => setIsOpen(event.currentTarget.open)}>
         <summary>
           <span class="seq">{seq}</span>
           <time dateTime={new Date(time).toISOString()}>{dayAndTime(time, timeZone)}</time>
           <span class="actor">{printable(actor)}</span>
-          <span class="what">
+          <span class={isWrong ? 'what bad' : 'what'}>
+            {isWrong && '✕ changed: '}
             {printable(summary)}
             <span class="quiet">
               <Why event={line} />
             </span>
           </span>
         </summary>
-        <ol class="event-lines">
-          {events.map((event) => (
-            <Line key={event.seq} event={event} />
-          ))}
-        </ol>
+        {isOpen && (
+          <ol class="event-lines">
+            {events.map((event) => (
+              <Line key={event.seq} event={event} />
+            ))}
+          </ol>
+        )}
         {count > events.length && <p class="note">… and {count - events.length} more</p>}
       </details>
     </li>
@@ -92,40 +97,29 @@ function Line({ event }: { readonly event: EventLine }): JSX.Element {
         {seq}
       </a>
       <span class="type">{type}</span>
-      <span class="what">{printable(summary)}</span>
-      <ProofButton seq={seq} />
+      <span class="did">{printable(summary)}</span>
+      <Proof seq={seq} />
     </li>
   );
 }
 
-/** Downloads the proof of an event, once it was checked up to the root of the checkpoint. */
-function ProofButton({ seq }: { readonly seq: number }): JSX.Element {
-  const { ask } = usePage();
-  const [state, setState] = useState<'checked' | { readonly why: string }>();
-  const download = async (): Promise<void> => {
-    try {
-      const { text } = await ask('proof', { seq });
-      setState('checked');
-      save(text, `event-${seq}.tlog-proof`);
-    } catch (error) {
-      setState({ why: thrownText(error) });
-    }
-  };
+/** The proof of an event: a tick once it was checked up to the root of the checkpoint, and the file to download. */
+function Proof({ seq }: { readonly seq: number }): JSX.Element {
+  const { ask, version } = usePage();
+  const { answer, failure } = useAnswer(`${version} ${seq}`, () => ask('proof', { seq }));
   return (
     <span class="proof">
-      {state === 'checked' && (
-        <span class="good" role="status">
-          ✓ checked
-        </span>
+      {answer !== undefined && <span class="good">✓ checked</span>}
+      {failure !== undefined && <span class="bad">✕ {printable(failure)}</span>}
+      {answer !== undefined && (
+        <button
+          type="button"
+          onClick={() => save(answer.text, `event-${seq}.tlog-proof`)}
+          aria-label={`Download the proof of event ${seq}`}
+        >
+          proof
+        </button>
       )}
-      {typeof state === 'object' && (
-        <span class="bad" role="alert">
-          ✕ {printable(state.why)}
-        </span>
-      )}
-      <button type="button" onClick={() => void download()} aria-label={`Download the proof of event ${seq}`}>
-        proof
-      </button>
     </span>
   );
 }

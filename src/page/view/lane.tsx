@@ -5,7 +5,7 @@ import type { EventLine } from '../event-line.js';
 import type { ReferenceRow } from '../questions.js';
 import type { ReferencePeriod } from '../timeline.js';
 import { Why } from './facts.js';
-import { usePage, useAnswer } from './page-context.js';
+import { type Page, useAnswer, usePage } from './page-context.js';
 import { dayAndTime } from './times.js';
 
 /** Least part of a lane, in percent, so that a minute shows by a year. */
@@ -14,6 +14,16 @@ const LEAST_PART = 0.3;
 const TINTS = 3;
 /** Part of a lane from which on an id fits in. */
 const LABEL_PART = 12;
+
+/** Periods that a key walks over. */
+const STEP_OF_KEY: Readonly<Record<string, number>> = {
+  ArrowLeft: -1,
+  ArrowDown: -1,
+  ArrowRight: 1,
+  ArrowUp: 1,
+  Home: Number.NEGATIVE_INFINITY,
+  End: Number.POSITIVE_INFINITY,
+};
 
 /** Place of a segment in its lane, in percent. */
 interface Part {
@@ -25,35 +35,32 @@ interface Part {
  * The history of a reference on the axis of the slider, a segment an image. One stop of the keyboard,
  * like a slider: the arrows walk over its periods.
  */
-export function Lane({
-  row,
-}: {
-  readonly row: Pick<ReferenceRow, 'name' | 'periods' | 'image' | 'target' | 'isRemoved'>;
-}): JSX.Element {
+export function Lane({ row }: { readonly row: LaneRow }): JSX.Element {
+  const { ask, version } = usePage();
+  const { reference } = row;
+  const { answer } = useAnswer(`${version} ${reference}`, () => ask('lane', { reference }));
+  // Its place is there at once, so that nothing below moves.
+  return answer === undefined ? <div class="lane" /> : <DrawnLane row={row} periods={answer.periods} />;
+}
+
+type LaneRow = Pick<ReferenceRow, 'name' | 'reference' | 'image' | 'target' | 'isRemoved'>;
+
+interface DrawnLaneProps {
+  readonly row: LaneRow;
+  readonly periods: readonly ReferencePeriod[];
+}
+
+function DrawnLane({ row, periods }: DrawnLaneProps): JSX.Element {
   const { ask, axis, moment, isNow, timeZone } = usePage();
   const [active, setActive] = useState<number>();
-  const { periods, name } = row;
+  const { name } = row;
   const focused = active === undefined ? undefined : periods[active];
   const { answer: event, isOld } = useAnswer(`${focused?.seq}`, () =>
     focused === undefined ? Promise.resolve(undefined) : ask('event', { seq: focused.seq }),
   );
   const tints = tintsOf(periods, row);
-  const span = axis.to - axis.from;
-  const partOf = (time: number): number => (100 * Math.min(Math.max(time - axis.from, 0), span)) / span;
-  const parts = periods.map((period): Part => {
-    const start = Math.min(partOf(period.time), 100 - LEAST_PART);
-    return { start, width: Math.max(LEAST_PART, partOf(period.until ?? axis.to) - start) };
-  });
-  const now = partOf(isNow ? axis.to : moment.time);
+  const { parts, now } = placesOf(periods, { axis, moment: isNow ? axis.to : moment.time });
   const last = periods.length - 1;
-  const keys: Readonly<Record<string, number>> = {
-    ArrowLeft: -1,
-    ArrowDown: -1,
-    ArrowRight: 1,
-    ArrowUp: 1,
-    Home: -periods.length,
-    End: periods.length,
-  };
   return (
     <div
       class="lane"
@@ -65,7 +72,7 @@ export function Lane({
       aria-valuenow={(active ?? last) + 1}
       aria-valuetext={textOf(periods[active ?? last], isOld ? undefined : event, timeZone)}
       onKeyDown={(pressed) => {
-        const by = keys[pressed.key];
+        const by = STEP_OF_KEY[pressed.key];
         if (by === undefined) return;
         pressed.preventDefault();
         setActive(Math.min(last, Math.max(0, (active ?? last) + by)));
@@ -98,6 +105,19 @@ export function Lane({
       )}
     </div>
   );
+}
+
+/** Places of all periods and of the moment on the axis. */
+function placesOf(
+  periods: readonly ReferencePeriod[],
+  { axis: { from, to }, moment }: { readonly axis: Page['axis']; readonly moment: number },
+): { readonly parts: readonly Part[]; readonly now: number } {
+  const partOf = (time: number): number => (100 * Math.min(Math.max(time - from, 0), to - from)) / (to - from);
+  const parts = periods.map(({ time, until = to }) => {
+    const start = Math.min(partOf(time), 100 - LEAST_PART);
+    return { start, width: Math.max(LEAST_PART, partOf(until) - start) };
+  });
+  return { parts, now: partOf(moment) };
 }
 
 function textOf(period: ReferencePeriod | undefined, event: EventLine | undefined, timeZone: string): string {

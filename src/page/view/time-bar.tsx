@@ -12,6 +12,16 @@ const PLACES = 10_000;
 const MARKS = 400;
 const MOST_TICKS = 7;
 
+/** Which way a key steps: over transactions, or over moves of tags. */
+const STEP_OF_KEY: Readonly<Record<string, readonly [by: 1 | -1, over?: 'moves']>> = {
+  ArrowLeft: [-1],
+  ArrowDown: [-1],
+  ArrowRight: [1],
+  ArrowUp: [1],
+  PageDown: [-1, 'moves'],
+  PageUp: [1, 'moves'],
+};
+
 /** The moment as of which everything below is; stays in view. */
 export function TimeBar(): JSX.Element {
   const page = usePage();
@@ -25,16 +35,6 @@ export function TimeBar(): JSX.Element {
   const slide = (value: number, replaces: boolean): void => {
     const at = value >= PLACES ? undefined : new Date(axis.from + (value / PLACES) * span).toISOString();
     show({ at }, { replaces });
-  };
-  const keys: Readonly<Record<string, () => void>> = {
-    ArrowLeft: () => step(-1),
-    ArrowDown: () => step(-1),
-    ArrowRight: () => step(1),
-    ArrowUp: () => step(1),
-    PageDown: () => step(-1, moves),
-    PageUp: () => step(1, moves),
-    Home: () => show({ at: `${overview.range?.first ?? 0}` }),
-    End: () => show({ at: undefined }),
   };
   const text = isNow
     ? `Now, after event ${moment.seq}`
@@ -63,10 +63,12 @@ export function TimeBar(): JSX.Element {
             onInput={(event) => slide(Number(event.currentTarget.value), true)}
             onChange={(event) => slide(Number(event.currentTarget.value), false)}
             onKeyDown={(event) => {
-              const act = keys[event.key];
-              if (act === undefined) return;
+              const [by, movesOf] = STEP_OF_KEY[event.key] ?? [];
+              const isEnd = event.key === 'Home' || event.key === 'End';
+              if (by === undefined && !isEnd) return;
               event.preventDefault();
-              act();
+              if (by !== undefined) step(by, movesOf === undefined ? undefined : moves);
+              else show({ at: event.key === 'End' ? undefined : `${overview.range?.first ?? 0}` });
             }}
           />
           <Ticks />
@@ -74,10 +76,10 @@ export function TimeBar(): JSX.Element {
       </div>
       <div class="controls">
         <button type="button" onClick={() => step(-1, moves)} disabled={moment.seq < (overview.range?.first ?? 1)}>
-          ‹ <span class="hidden">earlier </span>move {whose}
+          ‹ Previous change<span class="hidden"> {whose}</span>
         </button>
-        <button type="button" onClick={() => step(1, moves)} disabled={isNow} aria-label={`later move ${whose}`}>
-          ›
+        <button type="button" onClick={() => step(1, moves)} disabled={isNow}>
+          Next change<span class="hidden"> {whose}</span> ›
         </button>
         <button type="button" onClick={() => show({ at: undefined })} disabled={isNow}>
           Now

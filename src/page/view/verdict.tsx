@@ -1,11 +1,12 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { countText, printable } from '../../model/texts.js';
+import { countText, printable, sizeText } from '../../model/texts.js';
 import { systemTimeZone, zoneName } from '../../model/time-zone.js';
 import { parseAddress } from '../address.js';
-import type { Ask, Overview, Signature } from '../questions.js';
+import type { Damage } from '../reading.js';
+import type { Ask, Continuity, Overview, SeenHead, Signature } from '../questions.js';
 import { linkTo, type Progress, useAnswer } from './page-context.js';
-import { pinnedKey, rememberKey } from './pinned.js';
+import { pinnedKey, rememberHead, rememberKey, seenHead } from './pinned.js';
 import { dayAndTime } from './times.js';
 
 interface VerdictProps {
@@ -23,10 +24,19 @@ export function Verdict({ ask, overview, progress, failure }: VerdictProps): JSX
   const pinned = useMemo(() => (origin === undefined ? undefined : pinnedKey(origin)), [origin]);
   const key = pasted ?? pinned ?? overview?.key;
   const { answer: signature } = useAnswer(`${overview?.checkpoint} ${key}`, () => ask('signature', { key }));
+  const seen = useMemo(() => (origin === undefined ? undefined : seenHead(origin)), [origin]);
+  const head = overview?.verdict;
+  const { answer: continuity } = useAnswer(`${head?.size} ${head?.root}`, () =>
+    seen === undefined || head === undefined || head.damage !== undefined
+      ? Promise.resolve('continues' as const)
+      : ask('continuity', seen),
+  );
   useEffect(() => {
+    if (origin === undefined || signature?.state !== 'valid') return;
     // The first key that is seen stays the one to check by.
-    if (overview !== undefined && signature?.state === 'valid' && key !== undefined) rememberKey(overview.origin, key);
-  }, [signature, key]);
+    if (key !== undefined) rememberKey(origin, key);
+    if (head !== undefined && head.damage === undefined && continuity === 'continues') rememberHead(origin, head);
+  }, [signature, key, head?.root, continuity]);
   if (failure !== undefined) {
     return (
       <Banner tone="bad" title="This log cannot be read">
@@ -34,12 +44,14 @@ export function Verdict({ ask, overview, progress, failure }: VerdictProps): JSX
       </Banner>
     );
   }
-  if (overview?.verdict === undefined || signature === undefined) return <Reading progress={progress} />;
+  if (overview?.verdict === undefined || signature === undefined || continuity === undefined) {
+    return <Reading progress={progress} />;
+  }
   const { verdict } = overview;
   const keyFrom = pasted !== undefined ? 'given' : pinned !== undefined ? 'pinned' : overview.source;
   return (
     <>
-      <Found {...{ overview, verdict, signature, progress }} />
+      <Found {...{ overview, verdict, signature, continuity, seen, progress }} />
       <dl class="facts">
         <Fact name="Log">{printable(overview.origin)}</Fact>
         <Fact name="Events">{verdict.size.toLocaleString('en')}</Fact>
@@ -55,6 +67,12 @@ export function Verdict({ ask, overview, progress, failure }: VerdictProps): JSX
         <p class="note">
           Only the hashes of the first {verdict.leftOut.toLocaleString('en')} events are in this file: it shows what
           happened from event {verdict.leftOut + 1} on.
+        </p>
+      )}
+      {overview.leftOut !== undefined && overview.leftOut.contents > 0 && (
+        <p class="note">
+          {countText(overview.leftOut.contents, 'document')} of images (configs and manifests) did not fit into this
+          file: it may have {sizeText(overview.leftOut.limitBytes)}.
         </p>
       )}
       {verdict.unread !== undefined && (
@@ -90,34 +108,35 @@ interface FoundProps {
   readonly overview: Overview;
   readonly verdict: NonNullable<Overview['verdict']>;
   readonly signature: Signature;
+  readonly continuity: Continuity;
+  readonly seen: SeenHead | undefined;
   readonly progress: Progress;
 }
 
-function Found({ verdict, signature, progress }: FoundProps): JSX.Element {
+function Found({ overview, verdict, signature, continuity, seen, progress }: FoundProps): JSX.Element {
   const { damage, hashed } = verdict;
   const work = `${countText(hashed, 'record')} re-hashed in this browser in ${Math.max(1, Math.round(progress.milliseconds ?? 0))} ms`;
-  if (damage !== undefined) {
-    const where =
-      damage.seq === undefined ? 'The log was changed' : `Event ${damage.seq} is not the one that was signed`;
-    const others = damage.others === 0 ? '' : `, and so are ${countText(damage.others, 'later record')}`;
-    return (
-      <Banner tone="bad" title={where}>
-        {damage.seq === undefined ? '' : 'The first record that is wrong: '}
-        {printable(damage.what)}
-        {others}. {work}; they do not lead to the root of the checkpoint. Believe nothing below{' '}
-        {damage.seq !== undefined && damage.seq > 1 && (
-          <>
-            from event {damage.seq} on:{' '}
-            <a href={linkTo(parseAddress(location.hash), { at: `${damage.seq - 1}` })}>show the log before it</a>
-          </>
-        )}
-      </Banner>
-    );
-  }
+  if (damage !== undefined) return <Damaged damage={damage} work={work} />;
   if (signature.state === 'invalid') {
     return (
       <Banner tone="bad" title="The signature is wrong">
         {printable(signature.why)}. {work}; they match the checkpoint, but its signature does not.
+      </Banner>
+    );
+  }
+  if (continuity === 'another') {
+    return (
+      <Banner tone="bad" title="This is another history than the one you saw">
+        Its first {seen?.size.toLocaleString('en')} events are not those that this browser verified before. {work}.
+      </Banner>
+    );
+  }
+  // A file may be of any day; a server has the whole log.
+  if (continuity === 'shorter' && overview.source === 'server') {
+    return (
+      <Banner tone="bad" title="The log is shorter than the one you saw">
+        This browser verified {seen?.size.toLocaleString('en')} events of it before: an older copy was put in its place.{' '}
+        {work}.
       </Banner>
     );
   }
@@ -135,6 +154,30 @@ function Found({ verdict, signature, progress }: FoundProps): JSX.Element {
   return (
     <Banner tone="calm" title="Whole, but not signed for you">
       {work}. They lead to the root of the checkpoint, but {why}.
+    </Banner>
+  );
+}
+
+function Damaged({
+  damage: { seq, what, others },
+  work,
+}: {
+  readonly damage: Damage;
+  readonly work: string;
+}): JSX.Element {
+  if (seq === undefined) {
+    return (
+      <Banner tone="bad" title="This log was changed">
+        {work}: {what}. Which record is wrong cannot be told. Believe nothing below.
+      </Banner>
+    );
+  }
+  return (
+    <Banner tone="bad" title={`Event ${seq} is not the one that was recorded`}>
+      The first wrong record is that of event {seq}: {printable(what)}
+      {others === 0 ? '' : `; ${countText(others, 'later record')} too`}. {work}; they do not lead to the root of the
+      checkpoint. Believe nothing from event {seq} on.{' '}
+      {seq > 1 && <a href={linkTo(parseAddress(location.hash), { at: `${seq - 1}` })}>Show the log before it</a>}
     </Banner>
   );
 }

@@ -1,12 +1,10 @@
-import { MAX_PUSHED_MANIFEST_BYTES } from '../../limits.js';
+import { bareType } from '../../archive/documents.js';
+import { MAX_PUSHED_MANIFEST_BYTES, MAX_TAGS_OF_PUSH } from '../../limits.js';
+import { readBounded } from '../../model/bytes.js';
 import { isContentName } from '../../model/digest.js';
-import { bodyOf, callerOrigin } from '../exchange.js';
+import { bodyOf, callerOrigin, isUnchanged } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
-import { tagIn, tagOrDigestIn } from './paths.js';
-import type { RegistryExchange } from './registry-exchange.js';
-
-/** Tags that one push may set: more do not fit into the line of a request. */
-const MAX_TAGS_OF_PUSH = 100;
+import { type RegistryExchange, tagIn, tagOrDigestIn } from './registry-request.js';
 
 /** Answers a manifest or index, byte for byte. */
 export async function getManifest(exchange: RegistryExchange): Promise<Response> {
@@ -27,7 +25,7 @@ export async function getManifest(exchange: RegistryExchange): Promise<Response>
   // A client that only looks pulls nothing.
   if (c.req.method === 'GET')
     service.store.registry.countPull(pulledAs(repository, isPast ? document.name : reference));
-  if (c.req.header('if-none-match') === etag) return new Response(null, { status: 304, headers });
+  if (isUnchanged(c, etag)) return new Response(null, { status: 304, headers });
   const body = c.req.method === 'HEAD' ? null : (bytes as Uint8Array<ArrayBuffer>);
   return new Response(body, { status: 200, headers: { ...headers, 'content-length': String(bytes.length) } });
 }
@@ -46,7 +44,9 @@ export async function putManifest({ c, service, path }: RegistryExchange): Promi
     throw new HttpFailure(400, 'MANIFEST_INVALID', `expected at most ${MAX_TAGS_OF_PUSH} tags, found ${tags.length}`);
   }
   const bytes = await readBody(bodyOf(c), name);
-  const mediaType = c.req.header('content-type') ?? mediaTypeIn(bytes);
+  const contentType = c.req.header('content-type');
+  // Parameters are ignored (OCI distribution spec, "Pushing Manifests").
+  const mediaType = contentType === undefined ? mediaTypeIn(bytes) : bareType(contentType);
   const wanted = isContentName(reference) ? reference : undefined;
   const request = { repository, mediaType, bytes, name: wanted, tags };
   const pushed = await service.store.registry.push(request, callerOrigin(c, 'registry'));
@@ -73,17 +73,10 @@ function unknownManifest(name: string, reference: string): HttpFailure {
 }
 
 async function readBody(body: AsyncIterable<Uint8Array>, name: string): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > MAX_PUSHED_MANIFEST_BYTES) {
-      const limit = `at most ${MAX_PUSHED_MANIFEST_BYTES} bytes are allowed`;
-      throw new HttpFailure(413, 'MANIFEST_INVALID', `the manifest for ${name} is too large: ${limit}`);
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+  const bytes = await readBounded(body, MAX_PUSHED_MANIFEST_BYTES);
+  if (bytes !== undefined) return bytes;
+  const limit = `at most ${MAX_PUSHED_MANIFEST_BYTES} bytes are allowed`;
+  throw new HttpFailure(413, 'MANIFEST_INVALID', `the manifest for ${name} is too large: ${limit}`);
 }
 
 /** The media type of a manifest that was sent without one. */

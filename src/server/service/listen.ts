@@ -10,10 +10,10 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { StoreError } from '../../errors.js';
+import { isLoopback } from '../../model/http.js';
 import { systemCode } from '../../store/files/files.js';
-import { addressText, isLoopback, type ListenAddress } from './address.js';
-import { type ConnectionLimits, ConnectionCounter } from './connections.js';
-import { rawAnswer, refusalBody, type Refused } from './raw-answer.js';
+import { addressText, type ListenAddress } from './address.js';
+import { ConnectionCounter, type ConnectionLimits, rawAnswer, refusalBody, type Refused } from './connections.js';
 import { bindSocket, isAnswering, type SocketMode } from './socket.js';
 import type { TlsKeys } from './tls.js';
 
@@ -168,10 +168,20 @@ function serverOptions({ limits }: ListenOptions): ServerOptions {
   };
 }
 
+const PLAIN_AT_TLS = 'ERR_SSL_HTTP_REQUEST';
+
 const REFUSALS: Readonly<Record<string, readonly [status: number, reason: string, code: string]>> = {
   HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large', 'HEADERS_TOO_LARGE'],
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'REQUEST_TIMEOUT'],
+  // Docker shows what this answers instead of why it was refused over TLS.
+  [PLAIN_AT_TLS]: [400, 'Use HTTPS Here', 'REQUEST_INVALID'],
 };
+
+/** What Node keeps of a socket of TLS beside what its types say. */
+interface SecureParts {
+  /** The connection below TLS. */
+  readonly _parent?: Socket | null;
+}
 
 function prepared<Prepared extends HttpServer>(server: Prepared, { onRefused, onUpgrade }: ListenOptions): Prepared {
   server.on('upgrade', onUpgrade);
@@ -186,8 +196,9 @@ function prepared<Prepared extends HttpServer>(server: Prepared, { onRefused, on
   });
   // Node would leave out those beyond, silently: they are counted once the request is read.
   server.maxHeadersCount = 0;
-  server.on('clientError', (error: Error, socket: Duplex) => {
+  server.on('clientError', (error: Error, client: Duplex & SecureParts) => {
     const failure = systemCode(error);
+    const socket = (failure === PLAIN_AT_TLS ? client._parent : undefined) ?? client;
     // The client is gone, or the handshake of TLS failed: nobody reads an answer.
     const isReadable = socket.writable && failure !== 'ECONNRESET';
     const [status, reason, code] = REFUSALS[failure] ?? [400, 'Bad Request', 'REQUEST_INVALID'];

@@ -3,12 +3,13 @@ import type { ReferenceEntry } from '../../../projections/references.js';
 import type { Page } from '../../../projections/projection.js';
 import type { Views } from '../../../projections/views.js';
 import { isStoreError, loadCode } from '../../errors.js';
+import type { Measurement } from '../../archive/layer-meter.js';
 import { MAX_KEPT_PAST_REGISTRIES, MAX_SEARCHED_REPOSITORIES } from '../../limits.js';
 import { type ContentName, type Digest, type ImageId, isContentName } from '../../model/digest.js';
 import { RecentMap } from '../../model/recent-map.js';
 import type { Referrer } from '../artifacts.js';
 import { refuseErased } from '../commands/decision.js';
-import { decideRemoveReferences } from '../commands/tag.js';
+import { decideConfirm, decideRemoveReferences } from '../commands/tag.js';
 import type { StoreContext } from '../context.js';
 import { type PastOptions, seqAt, type When } from '../past/audit.js';
 import type {
@@ -61,10 +62,7 @@ class RegistryReader implements RegistryReads {
 
   tags(repository: string): string[] | undefined {
     this.#context.checkOpen();
-    const names = this.repositoriesOf.references(repository);
-    if (names === undefined) return undefined;
-    const tags = [...names].filter((name) => !name.includes('@')).map((name) => name.slice(repository.length + 1));
-    return tags.sort();
+    return this.repositoriesOf.tags(repository)?.slice();
   }
 
   manifest(repository: string, tagOrName: string): RegistryDocument | undefined {
@@ -92,10 +90,16 @@ class RegistryReader implements RegistryReads {
     return target && (this.#config(target.digest) ?? this.#file(target.digest));
   }
 
+  /** A file of another size than its event says is as good as none: a push brings it again. */
   #file(digest: Digest): RegistryBlob | undefined {
-    const { blobs } = this.#context;
+    const { blobs, onNotice } = this.#context;
     const size = blobs.size(digest);
     if (size === undefined) return undefined;
+    const expected = this.#views.blobs.byDigest.get(digest)?.size ?? size;
+    if (size !== expected) {
+      onNotice(`the layer blob ${digest} has ${size} bytes, ${expected} were written: \`verify\` says what is damaged`);
+      return undefined;
+    }
     const read = (range?: ByteRange): Readable => blobs.stream(digest, range);
     return { digest, size, read, lend: (nextBuffer, range) => blobs.lend(digest, nextBuffer, range) };
   }
@@ -215,12 +219,16 @@ function bytesStream(bytes: Uint8Array, range: ByteRange | undefined): Readable 
   return Readable.from([part], { objectMode: false });
 }
 
+/** Blobs whose findings as a layer are remembered: pushes that name others decompress them again. */
+const KEPT_MEASUREMENTS = 10_000;
+
 /** The registry of an open store. */
 export class LocalRegistry implements RegistryStore {
   readonly #context: StoreContext;
   readonly uploads: UploadArea;
   readonly #pulls: PullCounts;
   readonly #locks = new RepositoryLocks();
+  readonly #measured = new RecentMap<Digest, Measurement>(KEPT_MEASUREMENTS);
   #present: RegistryReader | undefined;
   /** By seq, the least recently used first. */
   readonly #past = new RecentMap<number, Promise<RegistryReader>>(MAX_KEPT_PAST_REGISTRIES);
@@ -300,7 +308,13 @@ export class LocalRegistry implements RegistryStore {
       repositories: repositoriesOf,
       layers,
       locks: this.#locks,
+      measured: this.#measured,
     });
+  }
+
+  async confirm(repository: string, tag: string, options: WriteOptions = {}): Promise<void> {
+    this.#context.checkWritable();
+    await this.#context.submit(decideConfirm(`${repository}:${tag}`), options);
   }
 
   async remove(repository: string, tagOrName: string, options: WriteOptions = {}): Promise<readonly string[]> {

@@ -1,0 +1,272 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import test, { type ExecutionContext } from 'ava';
+import axe, { type AxeResults } from 'axe-core';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { generatePrivateKey, parsePrivateKey } from '../../src/log/note.js';
+import { createServer as createImagelog } from '../../src/server/create-server.js';
+import { openStore } from '../../src/store/open/open-store.js';
+import { archive, type Session, startSession } from '../cli/session.js';
+import { requires } from '../support/requires.js';
+
+/* The page in a real browser, as a file and served. */
+
+const inChromium = requires('chromium');
+const CHROMIUM_ARGS = [
+  '--no-sandbox',
+  '--headless',
+  '--disable-gpu',
+  '--no-first-run',
+  '--disable-background-networking',
+];
+const ORIGIN = 'example.com/images';
+const PROD = 'docker.io/shop/app:prod';
+/** What the browser waits for at most; the machine may be busy. */
+const TIMEOUT_MS = 60_000;
+
+/** A week of releases: each day of it is a day of the clock. */
+interface Week extends Session {
+  readonly path: (name: string) => string;
+  readonly verifier: string;
+}
+
+async function startWeek(t: ExecutionContext): Promise<Week> {
+  const session = await startSession(t, '2026-11-23T09:00:00Z');
+  const path = (name: string): string => join(session.folder, name);
+  const { done, wait } = session;
+  const verifier = (await done('key', path('log.key'), '--name', ORIGIN)).trim();
+  const day = 86_400_000;
+  await done('load', '--quiet', '--key', path('log.key'), archive('docker25-all.tar'));
+  wait(day);
+  await done('tag', 'shop/app:1.0', 'shop/app:prod', '--actor', 'ana', '--reason', 'release 1.0');
+  wait(2 * day);
+  await done(
+    'tag',
+    'shop/app:2.0',
+    'shop/app:prod',
+    '--actor',
+    'ci@build-7',
+    '--reason',
+    'release 2.0',
+    '--request-id',
+    'INC-77',
+  );
+  wait(day);
+  await done('untag', 'shop/app:1.0', '--actor', 'bo');
+  return { ...session, path, verifier };
+}
+
+let browser: Promise<Browser> | undefined;
+
+async function openPage(
+  t: ExecutionContext,
+  url: string,
+  { options = {}, waits = true }: { options?: Parameters<Browser['newContext']>[0]; waits?: boolean } = {},
+): Promise<Page> {
+  browser ??= chromium.launch({ executablePath: '/usr/bin/chromium', args: CHROMIUM_ARGS });
+  const context = await (await browser).newContext({ timezoneId: 'UTC', ...options });
+  t.teardown(() => context.close());
+  const page = await context.newPage();
+  page.setDefaultTimeout(TIMEOUT_MS);
+  const failures: string[] = [];
+  page.on('pageerror', ({ message }) => failures.push(message));
+  page.on('console', (message) => {
+    if (message.type() === 'error') failures.push(message.text());
+  });
+  const asked: string[] = [];
+  page.on('request', (request) => asked.push(request.url()));
+  t.teardown(() => {
+    // A file asks no network for anything.
+    const network = url.startsWith('file:') ? asked.filter((each) => /^(?:https?|wss?):/.test(each)) : [];
+    const found = [...failures, ...network];
+    if (found.length > 0) throw new Error(found.join('; '));
+  });
+  await page.goto(url);
+  if (waits) await page.waitForSelector('.facts');
+  return page;
+}
+
+test.after.always(async () => (await browser)?.close());
+
+inChromium('the page says that nobody edited the log, and what a name was last tuesday', async (t) => {
+  const { done, path } = await startWeek(t);
+  await done('page', '-o', path('log.html'), '--key', path('log.key'));
+  const page = await openPage(t, `file://${path('log.html')}`);
+  t.is(await page.textContent('h1'), '✓ Verified: nobody has edited this log');
+  t.regex(
+    (await page.textContent('.verdict')) ?? '',
+    /\d+ records re-hashed in this browser in \d+ ms.*example\.com\/images signed/,
+  );
+  await page.fill('input[name=at]', '2026-11-24');
+  await page.click('button:text("Go")');
+  await page.click(`a:text-is("shop/app:prod")`);
+  const sentence = page.locator('.sentence');
+  await sentence.waitFor();
+  t.regex(
+    (await sentence.textContent()) ?? '',
+    /^Tue 24 Nov 2026, 23:59:59 UTC: it pointed at [0-9a-f]{12}, since Tue 24 Nov 2026, 09:00, by ana · “release 1\.0”\.$/,
+  );
+  const then = /it pointed at ([0-9a-f]{12})/.exec((await sentence.textContent()) ?? '')?.[1] ?? '';
+  t.true((await done('resolve', '--at', '2026-11-24', 'shop/app:prod')).startsWith(`sha256:${then}`));
+});
+
+inChromium('the slider steps over events and moves, and back and forward lead through what was shown', async (t) => {
+  const { done, path } = await startWeek(t);
+  await done('page', '-o', path('log.html'));
+  const page = await openPage(t, `file://${path('log.html')}#ref=${PROD}`);
+  const slider = page.locator('input[type=range]');
+  const sentence = (): Promise<string | null> => page.locator('.sentence').textContent();
+  const until = (text: RegExp): Promise<void> => page.locator('.sentence', { hasText: text }).waitFor();
+  await until(/^Now: .*release 2\.0.*INC-77/);
+  await slider.press('PageDown');
+  await until(/release 2\.0/);
+  t.regex(page.url(), /#at=\d+&ref=docker\.io\/shop\/app:prod$/);
+  await slider.press('PageDown');
+  await until(/release 1\.0/);
+  await slider.press('ArrowLeft');
+  await until(/never been set/);
+  await page.goBack();
+  await until(/release 1\.0/);
+  await page.goBack();
+  await until(/release 2\.0/);
+  await page.goForward();
+  await until(/release 1\.0/);
+  await slider.press('End');
+  await until(/^Now/);
+  t.regex((await sentence()) ?? '', /ci@build-7/);
+  // Dragging names a time, and not an event.
+  await slider.fill('5000');
+  await until(/2026, \d\d:\d\d:\d\d UTC: /);
+  t.regex(page.url(), /#at=2026-11-2\dT/);
+});
+
+inChromium('a search finds names, patterns, digests, people and requests', async (t) => {
+  const { done, path } = await startWeek(t);
+  await done('page', '-o', path('log.html'));
+  const page = await openPage(t, `file://${path('log.html')}`);
+  const image = (await done('resolve', 'shop/app:2.0')).slice('sha256:'.length, 'sha256:'.length + 10);
+  for (const [text, names] of [
+    ['*:prod', ['shop/app:prod']],
+    ['app:2', ['shop/app:2.0']],
+    ['INC-77', ['shop/app:prod']],
+    ['bo', ['shop/app:1.0']],
+    [image, ['shop/app:2.0', 'shop/app:prod']],
+  ] as const) {
+    await page.fill('input[type=search]', text);
+    await page.locator('.references [role=status]', { hasText: text }).waitFor();
+    const found = await page.locator('.rows .name').allTextContents();
+    for (const name of names) t.true(found.includes(name), `${text}: ${found.join()}`);
+    if (text.startsWith('*')) t.deepEqual(found, ['shop/app:prod']);
+  }
+});
+
+inChromium('a proof that the page gives is taken by the command line', async (t) => {
+  const { done, path, verifier } = await startWeek(t);
+  await done('page', '-o', path('log.html'), '--key', path('log.key'));
+  const page = await openPage(t, `file://${path('log.html')}#ref=${PROD}`);
+  await page.locator('.transactions summary').first().click();
+  const [download] = await Promise.all([page.waitForEvent('download'), page.locator('.proof button').first().click()]);
+  await page.locator('.proof', { hasText: '✓ checked' }).first().waitFor();
+  t.regex(download.suggestedFilename(), /^event-\d+\.tlog-proof$/);
+  await download.saveAs(path('event.tlog-proof'));
+  t.regex(
+    await done('check-proof', path('event.tlog-proof'), '--key', verifier),
+    /is in the log example\.com\/images .*, signed by its key/,
+  );
+});
+
+inChromium('a byte that was changed is shown as damage, and where', async (t) => {
+  const { done, path } = await startWeek(t);
+  await done('page', '-o', path('log.html'), '--key', path('log.key'));
+  await done('page', '-o', path('flipped.html'), '--key', path('log.key'));
+  const text = await readFile(path('flipped.html'), 'utf8');
+  const flipped = text.replace(
+    /(<script type="text\/plain" id="records-0">)([^<]*)/,
+    (_, tag: string, block: string) => {
+      const bytes = gunzipSync(Buffer.from(block, 'base64'));
+      const at = bytes.indexOf('release 1.0');
+      bytes.write('release 9', at);
+      return tag + gzipSync(bytes).toString('base64');
+    },
+  );
+  await writeFile(path('flipped.html'), flipped);
+  const page = await openPage(t, `file://${path('flipped.html')}`);
+  const [, seq] = /\n\s*(\d+).*release 1\.0/.exec(await done('log')) ?? [];
+  t.is(await page.textContent('h1'), `✕ Event ${seq} is not the one that was recorded`);
+  t.regex((await page.textContent('.verdict')) ?? '', /its hash is not the one that was recorded/);
+});
+
+inChromium('another key than the one that signed is refused, and the right one is taken', async (t) => {
+  const { done, path, verifier } = await startWeek(t);
+  await done('page', '-o', path('log.html'), '--key', path('log.key'));
+  const page = await openPage(t, `file://${path('log.html')}`);
+  const other = (await parsePrivateKey(await generatePrivateKey(ORIGIN))).verifierKey;
+  await page.click('.key-form summary');
+  await page.fill('input[name=key]', other);
+  await page.click('.key-form button');
+  await page.locator('h1', { hasText: '✕ The signature is wrong' }).waitFor();
+  await page.fill('input[name=key]', verifier);
+  await page.click('.key-form button');
+  await page.locator('h1', { hasText: '✓ Verified' }).waitFor();
+  t.regex((await page.textContent('.facts')) ?? '', /valid, by the key that you gave/);
+});
+
+inChromium('the empty log is whole, and says that nothing happened', async (t) => {
+  const session = await startSession(t);
+  const store = await openStore(session.store);
+  await store.close();
+  const file = join(session.folder, 'log.html');
+  await session.done('page', '-o', file);
+  const page = await openPage(t, `file://${file}`);
+  t.regex((await page.textContent('main')) ?? '', /0 records re-hashed.*Nothing has happened in this log yet/s);
+});
+
+inChromium('a served page checks the log, and shows what happens while it is open', async (t) => {
+  const { store: directory, path } = await startWeek(t);
+  const store = await openStore(directory, { actor: 'ana' });
+  const imagelog = createImagelog(store);
+  const http = createServer(imagelog.listener).listen(0, '127.0.0.1');
+  await new Promise((resolve) => http.once('listening', resolve));
+  t.teardown(async () => {
+    http.closeAllConnections();
+    http.close();
+    await imagelog.close();
+    await store.close();
+  });
+  const page = await openPage(t, `http://127.0.0.1:${(http.address() as AddressInfo).port}/#ref=${PROD}`);
+  const { seq } = store.log.head;
+  t.regex((await page.textContent('.facts')) ?? '', new RegExp(`Events${seq}`));
+  await store.tag({ source: 'shop/app:2.0', target: 'shop/app:next' }, { reason: 'live' });
+  await page.locator('.rows .name', { hasText: 'shop/app:next' }).waitFor();
+  await page.locator('.facts', { hasText: `Events${seq + 1}` }).waitFor();
+  t.regex((await page.textContent('h1')) ?? '', /^• Whole/);
+  t.truthy(path);
+});
+
+for (const [name, options] of [
+  ['light', { colorScheme: 'light' }],
+  ['dark', { colorScheme: 'dark' }],
+  ['narrow', { viewport: { width: 360, height: 700 } }],
+] as const) {
+  inChromium(`axe finds nothing serious on the page: ${name}`, async (t) => {
+    const { done, path } = await startWeek(t);
+    await done('page', '-o', path('log.html'), '--key', path('log.key'));
+    const page = await openPage(t, `file://${path('log.html')}#at=2026-11-24&ref=${PROD}`, { options });
+    await page.locator('.sentence').waitFor();
+    await page.locator('.transactions summary').first().click();
+    await page.locator('.rows .lane').first().focus();
+    // Evaluated, as the policy of the page lets no other script in.
+    await page.evaluate(axe.source);
+    const { violations } = (await page.evaluate('axe.run()')) as AxeResults;
+    const found = violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes[0]?.html}`);
+    t.deepEqual(
+      found.filter((each) => /^(?:serious|critical)/.test(each)),
+      [],
+    );
+    const width = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+    t.is(width, 0);
+  });
+}
