@@ -45,7 +45,8 @@ export function periodsOf(
   { digest, seq, events }: { readonly digest: Digest; readonly seq: number; readonly events: readonly StoredEvent[] },
 ): NamedPeriod[] {
   const pointing = new Map<number, StoredEvent & ReferenceSet>();
-  for (const event of events) if (event.type === 'ReferenceSet' && pointsAt(event, digest)) pointing.set(event.seq, event);
+  for (const event of events)
+    if (event.type === 'ReferenceSet' && pointsAt(event, digest)) pointing.set(event.seq, event);
   const references = new Set([...pointing.values()].map(({ reference }) => reference));
   const periods = [...references].flatMap((reference) => {
     const row = timeline.names.find(reference);

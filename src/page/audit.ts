@@ -115,7 +115,11 @@ export async function auditRemovals(reading: Reading, { limit, ...period }: Limi
   const found: number[] = [];
   for (let seq = range.first; seq <= range.last; seq++) if (REMOVALS.has(timeline.type(seq))) found.push(seq);
   const events = await readEvents(reading, found.slice(-limit).reverse());
-  const rows = events.map((event) => ({ what: factsOf(event).does.join(' '), key: keyOf(event), event: eventLine(event) }));
+  const rows = events.map((event) => ({
+    what: factsOf(event).does.join(' '),
+    key: keyOf(event),
+    event: eventLine(event),
+  }));
   return { range, rows, count: found.length };
 }
 

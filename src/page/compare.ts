@@ -77,7 +77,14 @@ async function namesThatDiffer(reading: Reading, from: number, to: number): Prom
     if (after?.seq === before?.seq || (await isSame(reading, before, after))) continue;
     const seq = timeline.eventsOfReference(row).findLast((each) => each <= to) ?? to;
     const name = familiarReference(reference);
-    found.push({ kind: 'reference', change: changeOf(before, after), key: reference, name, ...sides(before, after), seq });
+    found.push({
+      kind: 'reference',
+      change: changeOf(before, after),
+      key: reference,
+      name,
+      ...sides(before, after),
+      seq,
+    });
   }
   return found.sort((a, b) => a.seq - b.seq);
 }
@@ -114,7 +121,10 @@ async function livesThatDiffer(
     if (LIVES.has(timeline.type(seq))) seqs.push(seq);
   }
   const isCut = seqs.length > MOST_LIFE_EVENTS;
-  const lives = new Map<Digest, { readonly kind: 'image' | 'artifact'; wasThere: boolean; isThere: boolean; seq: number }>();
+  const lives = new Map<
+    Digest,
+    { readonly kind: 'image' | 'artifact'; wasThere: boolean; isThere: boolean; seq: number }
+  >();
   for (const event of await readEvents(reading, seqs.slice(-MOST_LIFE_EVENTS))) {
     const life = lifeOf(event);
     if (life === undefined) continue;
@@ -139,8 +149,15 @@ const LIVES: ReadonlySet<StoredEvent['type']> = new Set([
 ]);
 
 /** Whose life an event begins or ends, and whether it was there before and is after. */
-function lifeOf(event: StoredEvent):
-  | { readonly digest: Digest; readonly kind: 'image' | 'artifact'; readonly wasThere: boolean; readonly isThere: boolean }
+function lifeOf(
+  event: StoredEvent,
+):
+  | {
+      readonly digest: Digest;
+      readonly kind: 'image' | 'artifact';
+      readonly wasThere: boolean;
+      readonly isThere: boolean;
+    }
   | undefined {
   switch (event.type) {
     case 'ImageCreated':

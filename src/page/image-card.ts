@@ -1,7 +1,15 @@
 import { isStoreError, StoreError } from '../errors.js';
 import { metadataText } from '../log/event-json.js';
 import { type BuildStep, buildSteps, layerChain } from '../model/build-steps.js';
-import { type ChainId, type Descriptor, type Digest, type DiffId, hexPrefix, type ImageId, isDigest } from '../model/digest.js';
+import {
+  type ChainId,
+  type Descriptor,
+  type Digest,
+  type DiffId,
+  hexPrefix,
+  type ImageId,
+  isDigest,
+} from '../model/digest.js';
 import type { ArtifactAdded, PlatformImage, StoredEvent } from '../model/events.js';
 import { identifiedImage, type Image } from '../model/image.js';
 import { canonicalReference, familiarReference } from '../model/reference.js';
@@ -9,7 +17,17 @@ import { platformText, sizeText } from '../model/texts.js';
 import { msOf } from '../model/timestamp.js';
 import { createdIn } from '../../projections/images.js';
 import { type RelatedArtifact, relatedArtifacts } from './about.js';
-import { artifactsAt, chainAt, eventsAbout, type ImageState, imageAt, type NamedPeriod, periodsOf, readEvents, sharingOf } from './as-of.js';
+import {
+  artifactsAt,
+  chainAt,
+  eventsAbout,
+  type ImageState,
+  imageAt,
+  type NamedPeriod,
+  periodsOf,
+  readEvents,
+  sharingOf,
+} from './as-of.js';
 import { configKeys } from './config-keys.js';
 import { type EventLine, eventLine } from './event-line.js';
 import type { Reading } from './reading.js';
@@ -217,7 +235,10 @@ async function erasureOf(reading: Reading, digest: Digest): Promise<EventLine | 
 }
 
 async function nameLines(reading: Reading, periods: readonly NamedPeriod[]): Promise<NameLine[]> {
-  const ends = await readEvents(reading, periods.flatMap(({ untilSeq }) => untilSeq ?? []));
+  const ends = await readEvents(
+    reading,
+    periods.flatMap(({ untilSeq }) => untilSeq ?? []),
+  );
   const endAt = new Map(ends.map((event) => [event.seq, eventLine(event)]));
   return periods.map(({ reference, time, until, untilSeq, event }) => ({
     name: familiarReference(reference),
@@ -230,11 +251,15 @@ async function nameLines(reading: Reading, periods: readonly NamedPeriod[]): Pro
   }));
 }
 
-function indexesOf({ periods, manifests, id }: ImageState, containing: ReadonlyMap<Digest, ReadonlySet<Digest>>): IndexLine[] {
+function indexesOf(
+  { periods, manifests, id }: ImageState,
+  containing: ReadonlyMap<Digest, ReadonlySet<Digest>>,
+): IndexLine[] {
   const indexes = new Map<Digest, IndexLine>();
   for (const { event } of periods) {
     const { target, platforms } = event;
-    if (target !== undefined && platforms !== undefined) indexes.set(target.digest, { digest: target.digest, platforms });
+    if (target !== undefined && platforms !== undefined)
+      indexes.set(target.digest, { digest: target.digest, platforms });
   }
   for (const digest of [id, ...manifests.map((manifest) => manifest.digest)]) {
     for (const index of containing.get(digest) ?? []) {
@@ -247,13 +272,10 @@ function indexesOf({ periods, manifests, id }: ImageState, containing: ReadonlyM
 /** Returns the layers of an image, bottom first, by its config; by the events where that is not here. */
 export async function layersOf(
   reading: Reading,
-  {
-    state,
-    image,
-    seq,
-  }: { readonly state: ImageState; readonly image: Image | undefined; readonly seq: number },
+  { state, image, seq }: { readonly state: ImageState; readonly image: Image | undefined; readonly seq: number },
 ): Promise<{ readonly rows: readonly LayerLine[]; readonly sizes: LayerSizes | undefined }> {
-  const stack = image === undefined ? await stackOf(reading, state.created?.chainId, seq) : layerChain(image.rootFS.diffIds);
+  const stack =
+    image === undefined ? await stackOf(reading, state.created?.chainId, seq) : layerChain(image.rootFS.diffIds);
   const chains = stack.map(({ chainId }) => chainId);
   const sharing = await sharingOf(reading, { chains, image: state.id, seq });
   const rows: LayerLine[] = [];
@@ -272,7 +294,7 @@ async function stackOf(
   seq: number,
 ): Promise<{ readonly chainId: ChainId; readonly diffId: DiffId }[]> {
   const stack: { readonly chainId: ChainId; readonly diffId: DiffId }[] = [];
-  for (let next = top; next !== undefined;) {
+  for (let next = top; next !== undefined; ) {
     const { known } = await chainAt(reading, next, seq);
     if (known === undefined) break;
     stack.unshift({ chainId: next, diffId: known.diffId });
@@ -293,7 +315,7 @@ function sizesOf(layers: readonly LayerLine[]): LayerSizes | undefined {
 
 async function ancestorsOf(reading: Reading, { parent }: ImageState, seq: number): Promise<TreeImage[]> {
   const ancestors: TreeImage[] = [];
-  for (let next = parent; next !== undefined && ancestors.length < MOST_ANCESTORS;) {
+  for (let next = parent; next !== undefined && ancestors.length < MOST_ANCESTORS; ) {
     const state = await imageAt(reading, next, seq);
     ancestors.unshift(treeImage(state));
     next = state.parent;
@@ -312,7 +334,11 @@ function treeImage({ id, created, references, isPresent }: ImageState): TreeImag
 
 async function artifactCard(
   reading: Reading,
-  { digest, seq, added }: { readonly digest: Digest; readonly seq: number; readonly added: StoredEvent & ArtifactAdded },
+  {
+    digest,
+    seq,
+    added,
+  }: { readonly digest: Digest; readonly seq: number; readonly added: StoredEvent & ArtifactAdded },
 ): Promise<ArtifactCard> {
   const events = await eventsAbout(reading, digest, seq);
   const own = events.filter(

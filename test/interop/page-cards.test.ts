@@ -44,7 +44,10 @@ inChromium('a click on an id opens the card of the image, which says what inspec
     readonly size: number;
     readonly manifests: readonly { readonly digest: Digest }[];
   };
-  await page.locator(`.rows a.id:text-is("${shortId(image)}")`).first().click();
+  await page
+    .locator(`.rows a.id:text-is("${shortId(image)}")`)
+    .first()
+    .click();
   const card = page.locator('section.card');
   await card.locator('table').first().waitFor();
   t.true(await card.evaluate((element) => element === element.ownerDocument.activeElement));
@@ -70,7 +73,9 @@ inChromium('a card is as of the moment: its names then, and that it was not ther
   const page = await openWeek(t, week, `#at=2026-11-24&image=${image}`);
   const names = await cellsOf(page, 'Every name');
   t.deepEqual(
-    names.filter(([name]) => name === 'shop/app:prod' || name === 'shop/app:1.0').map(([name, , until]) => [name, until]),
+    names
+      .filter(([name]) => name === 'shop/app:prod' || name === 'shop/app:1.0')
+      .map(([name, , until]) => [name, until]),
     [
       ['shop/app:prod', 'then'],
       ['shop/app:1.0', 'then'],
@@ -135,9 +140,12 @@ inChromium('auditors see moves, deletions and people of a period; a formula in C
   t.true((await cellsOf(page, 'Deletions')).some(([what, which]) => what === 'untag tag' && which === 'shop/app:1.0'));
   await page.fill('input[name=since]', '2026-11-26');
   await page.press('input[name=since]', 'Enter');
-  await page.locator('caption', { hasText: 'Moves of *:prod' }).locator('.quiet', { hasText: '1 move,' }).waitFor();
+  await page.locator('caption', { hasText: 'Moves of *:prod' }).locator('.quiet', { hasText: '1 move in' }).waitFor();
   const lines = await csvOf(page, week, 'Who wrote');
-  t.true(lines.some((line) => line.startsWith(`"'=HYPERLINK(""x"")",1,1,1,`)), lines.join('\n'));
+  t.true(
+    lines.some((line) => line.startsWith(`"'=HYPERLINK(""x"")",1,1,1,`)),
+    lines.join('\n'),
+  );
 });
 
 for (const [name, options] of [

@@ -132,7 +132,10 @@ async function checkMoment(t: ExecutionContext, store: EventStore, reading: Read
     if (entry === undefined) continue;
     t.deepEqual([card.subject, card.contains, card.blobs], [entry.subject, entry.contains, entry.blobs]);
     const about = past.referrers(digest).map((referrer) => referrer.digest);
-    t.deepEqual(card.artifacts.map((each) => each.digest), about);
+    t.deepEqual(
+      card.artifacts.map((each) => each.digest),
+      about,
+    );
   }
 }
 
@@ -140,7 +143,12 @@ function nameShape({ reference, from, untilSeq, event }: ImageCard['names'][numb
   return [reference, from, untilSeq, event.actor, event.reason];
 }
 
-async function checkDiff(t: ExecutionContext, store: EventStore, reading: Reading, [a, b]: [number, number]): Promise<void> {
+async function checkDiff(
+  t: ExecutionContext,
+  store: EventStore,
+  reading: Reading,
+  [a, b]: [number, number],
+): Promise<void> {
   const [from, to] = a < b ? [a, b] : [b, a];
   const diff = await store.diff(from, to);
   const shape = (kind: string, change: string, key: string, seq: number): unknown[] => [kind, change, key, seq];
@@ -150,11 +158,17 @@ async function checkDiff(t: ExecutionContext, store: EventStore, reading: Readin
     ...diff.artifacts.map(({ change, artifact, event }) => shape('artifact', change, artifact, event.seq)),
   ];
   const found = await questions.compareMoments(reading, { one: a, other: b, limit: 1_000 });
-  t.deepEqual(found.rows.map(({ kind, change, key, event }) => shape(kind, change, key, event.seq)), expected);
+  t.deepEqual(
+    found.rows.map(({ kind, change, key, event }) => shape(kind, change, key, event.seq)),
+    expected,
+  );
   t.is(found.count, expected.length);
   t.deepEqual(
     found.rows.filter(({ kind }) => kind === 'reference').map(({ before, after }) => [before, after]),
-    diff.references.map(({ before, after }) => [before?.image ?? before?.target?.digest, after?.image ?? after?.target?.digest]),
+    diff.references.map(({ before, after }) => [
+      before?.image ?? before?.target?.digest,
+      after?.image ?? after?.target?.digest,
+    ]),
   );
 }
 
@@ -217,7 +231,10 @@ test('layers of a card have the sizes of the store, and are shared as its images
   const chains = new Map<ImageId, Set<string>>();
   for (const [id, image] of store.map()) {
     const { layers } = await imageCardOf(t, reading, id, last);
-    t.deepEqual(layers.map(({ diffId }) => diffId), [...image.rootFS.diffIds]);
+    t.deepEqual(
+      layers.map(({ diffId }) => diffId),
+      [...image.rootFS.diffIds],
+    );
     chains.set(id, new Set(layers.map(({ chainId }) => chainId)));
   }
   const table = store.layers.map();
@@ -295,7 +312,8 @@ test('a text names an image as inspect reads it: id, reference, first digits, ma
   await store.load(archivePath('oci-all.tar'));
   const reading = await readingOf(store);
   const { last } = reading.timeline;
-  const find = async (text: string): Promise<Digest> => (await questions.findNamed(reading, { text, seq: last })).digest;
+  const find = async (text: string): Promise<Digest> =>
+    (await questions.findNamed(reading, { text, seq: last })).digest;
   for (const id of store.map().keys()) {
     t.is(await find(id), id);
     t.is(await find(id.slice(7, 19)), id);
@@ -317,9 +335,16 @@ test('two images are compared by layers and by the values of their configs', asy
   const store = await temporaryStore(t);
   const config = (env: string[], more: object): Uint8Array =>
     new TextEncoder().encode(
-      JSON.stringify({ architecture: 'amd64', os: 'linux', config: { Env: env, ...more }, rootfs: { type: 'layers', diff_ids: [] } }),
+      JSON.stringify({
+        architecture: 'amd64',
+        os: 'linux',
+        config: { Env: env, ...more },
+        rootfs: { type: 'layers', diff_ids: [] },
+      }),
     );
-  const before = await store.create(config(['PATH=/bin', 'MODE=test'], { Cmd: ['a'], Labels: { 'org.x': '1' }, StopTimeout: 1 }));
+  const before = await store.create(
+    config(['PATH=/bin', 'MODE=test'], { Cmd: ['a'], Labels: { 'org.x': '1' }, StopTimeout: 1 }),
+  );
   const after = await store.create(config(['PATH=/bin', 'NEW'], { Cmd: ['a', 'b'], Labels: { 'org.x': '1' } }));
   const reading = await readingOf(store);
   const { keys, sameKeys } = await questions.compareImages(reading, { before, after, seq: reading.timeline.last });
@@ -377,9 +402,14 @@ test('moves, removals and actors of a period are those of the log', async (t) =>
   ]);
   t.is(moves.rows.at(-1)?.event.reason, 'release 1.0');
   const onDay = { ...period, since: '2026-11-25', until: '2026-11-25' };
-  t.deepEqual((await questions.auditMoves(reading, { ...onDay, text: '*:prod' })).rows.map(({ event }) => event.actor), ['ci']);
+  t.deepEqual(
+    (await questions.auditMoves(reading, { ...onDay, text: '*:prod' })).rows.map(({ event }) => event.actor),
+    ['ci'],
+  );
   t.is((await questions.auditMoves(reading, { ...period, seq: 0, text: '' })).count, 0);
-  await t.throwsAsync(questions.auditMoves(reading, { ...period, since: 'whenever', text: '' }), { code: 'TIME_INVALID' });
+  await t.throwsAsync(questions.auditMoves(reading, { ...period, since: 'whenever', text: '' }), {
+    code: 'TIME_INVALID',
+  });
 
   const removals = await questions.auditRemovals(reading, period);
   const expected: unknown[] = [];
@@ -391,13 +421,19 @@ test('moves, removals and actors of a period are those of the log', async (t) =>
     }
   }
   t.true(expected.length >= 2);
-  t.deepEqual(removals.rows.map(({ event }) => [event.seq, event.actor, event.reason]), expected);
+  t.deepEqual(
+    removals.rows.map(({ event }) => [event.seq, event.actor, event.reason]),
+    expected,
+  );
   t.is((await questions.auditRemovals(reading, { ...period, limit: 1 })).count, expected.length);
 
   const actors = await questions.auditActors(reading, period);
   const counted = [...transactions].map(([actor, seqs]) => [actor, seqs.size]);
   t.deepEqual(actors.rows.map((row) => [row.actor, row.transactions]).sort(), counted.sort());
   t.is(actors.rows[0]?.actor, 'bo');
-  t.is(actors.rows.reduce((sum, { events }) => sum + events, 0), last);
+  t.is(
+    actors.rows.reduce((sum, { events }) => sum + events, 0),
+    last,
+  );
   await store.close();
 });

@@ -21,7 +21,9 @@ export function Names({ names, file }: { readonly names: readonly NameLine[]; re
     {
       title: 'Name',
       text: ({ name }) => name,
-      cell: ({ name, reference }) => <a href={linkTo(shown, { ref: reference, image: undefined })}>{printable(name)}</a>,
+      cell: ({ name, reference }) => (
+        <a href={linkTo(shown, { ref: reference, image: undefined })}>{printable(name)}</a>
+      ),
     },
     ...(when === undefined ? [] : [{ ...when, title: 'From' }]),
     {
@@ -69,7 +71,11 @@ function Ended({ event }: { readonly event: EventLine }): JSX.Element {
 /** Columns of layers: ids, sizes drawn as bars of `largest`, and who shares them. */
 export function layerColumns(largest: number): Column<LayerLine>[] {
   return [
-    { title: 'Layer', text: ({ diffId }) => diffId, cell: ({ diffId }) => <code title={diffId}>{shortId(diffId)}</code> },
+    {
+      title: 'Layer',
+      text: ({ diffId }) => diffId,
+      cell: ({ diffId }) => <code title={diffId}>{shortId(diffId)}</code>,
+    },
     { title: 'Chain', text: ({ chainId }) => chainId, only: 'csv' },
     {
       title: 'Size',

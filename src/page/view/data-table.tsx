@@ -13,6 +13,9 @@ export const TABLE_ROWS = 25;
 /** Rows of a table as CSV. */
 export const CSV_ROWS = 100_000;
 
+/** An actor that stays on one line. */
+const SHORT_ACTOR = 20;
+
 /** A column of a table on the page and as CSV. */
 export interface Column<Row> {
   readonly title: string;
@@ -132,7 +135,14 @@ export function eventColumns<Row>(
       cell: (row) => dayAndTime(eventOf(row).time, timeZone),
       isShort: true,
     },
-    { title: 'By', text: (row) => eventOf(row).actor },
+    {
+      title: 'By',
+      text: (row) => eventOf(row).actor,
+      cell: (row) => {
+        const actor = printable(eventOf(row).actor);
+        return actor.length > SHORT_ACTOR ? actor : <span class="short">{actor}</span>;
+      },
+    },
     { title: 'Why', text: (row) => eventOf(row).reason, cell: (row) => <Why event={eventOf(row)} isFirst /> },
     { title: 'Request', text: (row) => eventOf(row).requestId, only: 'csv' },
     {

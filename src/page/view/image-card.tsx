@@ -58,7 +58,10 @@ function CardOf({ name, takesFocus }: CardProps): JSX.Element {
       {nothing && <p class="note">No image, manifest, index or artifact of this log has this digest.</p>}
       {card?.kind === 'image' && <ImageParts card={card} />}
       {card !== undefined && card.kind !== 'image' && <ArtifactParts card={card} />}
-      <a class="close" href={linkTo(shown, { image: undefined, from: isDigest(shown.from ?? '') ? undefined : shown.from })}>
+      <a
+        class="close"
+        href={linkTo(shown, { image: undefined, from: isDigest(shown.from ?? '') ? undefined : shown.from })}
+      >
         Close
       </a>
     </section>
@@ -107,12 +110,13 @@ function ImageSentence({ card: { platform, built, layers, sizes } }: { readonly 
     <>
       {platform === '' ? 'Platform unknown' : printable(platform)}
       {/* Builds that are to be the same each time say the epoch, or Go's year 1. */}
-      {built !== undefined && built > 0 && `, built ${dayAndTime(built, timeZone)}`}, {countText(layers.length, 'layer')}
+      {built !== undefined && built > 0 && `, built ${dayAndTime(built, timeZone)}`},{' '}
+      {countText(layers.length, 'layer')}
       {sizes !== undefined && layers.length > 0 && (
         <>
           {' '}
-          of <strong>{sizeText(sizes.total)}</strong>: {sizeText(sizes.unique)} of its own,{' '}
-          {sizeText(sizes.shared)} shared with other images
+          of <strong>{sizeText(sizes.total)}</strong>: {sizeText(sizes.unique)} of its own, {sizeText(sizes.shared)}{' '}
+          shared with other images
         </>
       )}
       .
@@ -222,7 +226,12 @@ function ArtifactParts({ card }: { readonly card: ArtifactCard }): JSX.Element {
         )}
         .
       </p>
-      <State begun={isPresent || removed !== undefined ? added : undefined} ended={removed} {...{ erased, isPresent }} words={['added', 'removed']} />
+      <State
+        begun={isPresent || removed !== undefined ? added : undefined}
+        ended={removed}
+        {...{ erased, isPresent }}
+        words={['added', 'removed']}
+      />
       <dl class="ids">
         <dt>Digest</dt>
         <dd>
