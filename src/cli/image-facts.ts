@@ -1,10 +1,11 @@
 import { isStoreError } from '../errors.js';
 import type { ChainId, DiffId, ImageId } from '../model/digest.js';
 import type { Image } from '../model/image.js';
-import { sameInstant, type Timestamp, utcTimestamp, ZERO_TIMESTAMP } from '../model/timestamp.js';
+import type { Timestamp } from '../model/timestamp.js';
 import { BUILT_LOCALLY_KEY, LAST_UPDATED_KEY, PARENT_KEY } from '../store/commands/metadata.js';
 import { metadataText } from '../log/event-json.js';
-import { type ImageSource, layerChain, type LayerTable } from './query.js';
+import { configTimeText, type LayerTable } from '../model/build-steps.js';
+import type { ImageSource } from './query.js';
 import { utcText } from '../model/texts.js';
 
 /** An image in `images --json`: one object a line, missing facts null. */
@@ -73,7 +74,7 @@ export function imageFacts(source: ImageSource, image: Image, layers: LayerTable
     os,
     architecture,
     variant: variant ?? null,
-    created: createdText(image),
+    created: configTimeText(image),
     head: children.length === 0,
     metadata: metadataFacts(source, id),
   };
@@ -107,41 +108,4 @@ function parentOf(source: ImageSource, id: ImageId): ImageId | null {
     if (isStoreError(error, 'METADATA_NOT_FOUND')) return null;
     throw error;
   }
-}
-
-/** Returns a time of the config in UTC, with its nanoseconds; null if it is absent or Go's zero time. */
-function createdText({ created }: { readonly created?: Timestamp | undefined }): Timestamp | null {
-  return created === undefined || sameInstant(created, ZERO_TIMESTAMP) ? null : utcTimestamp(created);
-}
-
-/** One build step of an image. */
-export interface BuildStep {
-  /** In UTC; null if the config omits it. */
-  readonly created: Timestamp | null;
-  readonly createdBy: string;
-  readonly comment: string;
-  /** Bytes of regular files the step added; 0 without a layer, null if unknown to the store. */
-  readonly size: number | null;
-  /** The step's layer; null if it made none. */
-  readonly chainId: ChainId | null;
-  readonly diffId: DiffId | null;
-}
-
-/** Returns the build steps, oldest first; layers missing from the history come last. */
-export function buildSteps(image: Image, layers: LayerTable): BuildStep[] {
-  const chain = layerChain(image.rootFS.diffIds);
-  const sized = chain.map((layer) => ({ ...layer, size: layers.get(layer.chainId)?.diffSize ?? null }));
-  const steps: BuildStep[] = [];
-  for (const { createdBy, comment, emptyLayer, ...step } of image.history) {
-    const layer = emptyLayer ? undefined : sized.shift();
-    steps.push({
-      created: createdText(step),
-      createdBy,
-      comment,
-      size: emptyLayer ? 0 : (layer?.size ?? null),
-      chainId: layer?.chainId ?? null,
-      diffId: layer?.diffId ?? null,
-    });
-  }
-  return [...steps, ...sized.map((layer) => ({ created: null, createdBy: '', comment: '', ...layer }))];
 }

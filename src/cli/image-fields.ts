@@ -5,8 +5,8 @@ import { type Instant, msOf } from '../model/timestamp.js';
 import type { ArtifactFacts } from './artifact-facts.js';
 import type { ListedFacts, NamedImage } from './image-list.js';
 import type { ImageSource } from './query.js';
-import { ERASED, platformText } from './render/image-table.js';
-import { NONE, shortId, sizeText } from '../model/texts.js';
+import { ERASED } from './render/image-table.js';
+import { NONE, platformText, shortId, sizeText } from '../model/texts.js';
 import type { TimeColumn } from './render/times.js';
 import { HOUR_MS, localTimeText, MINUTE_MS, offsetMs, offsetText, zoneName } from '../model/time-zone.js';
 

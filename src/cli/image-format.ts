@@ -8,7 +8,7 @@ import {
   type FieldStyle,
   imageFields,
 } from './image-fields.js';
-import { csvRow } from './render/csv.js';
+import { csvRow } from '../model/csv.js';
 import { type StreamedColumn, streamedTableLines } from './render/table.js';
 import { printable } from '../model/texts.js';
 import { type Colors, jsonText } from './render/text.js';

@@ -1,8 +1,8 @@
 import { type ChainId, type DiffId, type Digest, type ImageId, isDigest } from '../model/digest.js';
+import type { LayerTable } from '../model/build-steps.js';
 import { artifactTypeText } from '../model/event-facts.js';
-import type { LayerFacts, ReferenceRemoved, ReferenceSet, StoredEvent } from '../model/events.js';
+import type { ReferenceRemoved, ReferenceSet, StoredEvent } from '../model/events.js';
 import type { PastStore, ReferenceInterval } from '../store/past/audit.js';
-import { createChainId } from '../model/rootfs.js';
 import { isStoreError, StoreError } from '../errors.js';
 import type { ArtifactEntry, ArtifactReads, FoundDigest } from '../store/artifacts.js';
 import type { EventStore } from '../store/event-store.js';
@@ -11,31 +11,12 @@ import { sameTarget } from '../../projections/references.js';
 import { canonicalReference, parseReference } from '../model/reference.js';
 import { ambiguous, isCutReference, mayBeId, wholeReference } from './cut-reference.js';
 
-/** Layers of a store at one moment; empty if it keeps none. */
-export type LayerTable = ReadonlyMap<ChainId, Pick<LayerFacts, 'size' | 'diffSize'>>;
-
 /** What reading commands query: the current store or a past one. */
 export interface ImageSource
   extends ImageReads,
     ArtifactReads,
     Pick<PastStore, 'resolve' | 'references' | 'referenceEntries' | 'imageEntries' | 'metadata'> {
   readonly layers: { map(): LayerTable };
-}
-
-/** A layer and the chain id of the stack ending with it. */
-interface ChainedLayer {
-  readonly diffId: DiffId;
-  readonly chainId: ChainId;
-}
-
-/** Returns the layers bottom to top, each with its chain id. */
-export function layerChain(diffIds: readonly DiffId[]): ChainedLayer[] {
-  let below: ChainId | '' = '';
-  return diffIds.map((diffId) => {
-    // A chain id stands for the whole stack below, so each step needs only the previous one.
-    below = createChainId(below === '' ? [diffId] : [below as Digest as DiffId, diffId]);
-    return { diffId, chainId: below as ChainId };
-  });
 }
 
 /** Layers in JSON: their chain ids, and in the same order their diff ids. */

@@ -68,3 +68,16 @@ export function durationText(durationMs: number): string {
   if (durationMs < 2 * DAY_MS) return `${Math.floor(durationMs / HOUR_MS)} h`;
   return `${Math.floor(durationMs / DAY_MS)} days`;
 }
+
+/** Formats a platform like Docker: `linux/arm64/v8`. */
+export function platformText({
+  os,
+  architecture,
+  variant,
+}: {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string | null | undefined;
+}): string {
+  return [os, architecture, variant].filter((part) => part != null && part !== '').join('/');
+}

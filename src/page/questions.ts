@@ -4,11 +4,14 @@ import { summaryFormat } from '../log/event-texts.js';
 import { bytesToBase64, parseVerifierKey } from '../log/note.js';
 import { summarizeTransaction, TransactionTally } from '../log/transaction-summary.js';
 import type { Digest, ImageId } from '../model/digest.js';
-import { factsOf } from '../model/event-table.js';
-import type { EventType, StoredEvent } from '../model/events.js';
+import type { StoredEvent } from '../model/events.js';
 import { parseMoment } from '../model/moment.js';
 import { familiarReference } from '../model/reference.js';
 import { countUpTo } from './columns.js';
+import { auditActors, auditMoves, auditRemovals } from './audit.js';
+import { compareImages, compareMoments } from './compare.js';
+import { type EventLine, eventLine } from './event-line.js';
+import { card, findNamed } from './image-card.js';
 import type { Reading, TreeVerdict } from './reading.js';
 import { search, shortName } from './search.js';
 import type { ReferenceChange, ReferencePeriod } from './timeline.js';
@@ -298,26 +301,6 @@ async function reference(
   };
 }
 
-/** One event for a line of text. */
-export interface EventLine {
-  readonly seq: number;
-  readonly time: number;
-  readonly type: EventType;
-  readonly actor: string;
-  readonly reason: string | undefined;
-  readonly requestId: string | undefined;
-  readonly via: string | undefined;
-  readonly address: string | undefined;
-  /** What it did, in the words of `imagelog log --events`. */
-  readonly summary: string;
-}
-
-function eventLine(event: StoredEvent): EventLine {
-  const { seq, time, type, actor, reason, requestId, via, address } = event;
-  const summary = factsOf(event).summary(event, summaryFormat);
-  return { seq, time, type, actor, reason, requestId, via, address, summary };
-}
-
 /** One event. @throws {StoreError} EVENT_NOT_FOUND */
 async function event(reading: Reading, { seq }: { readonly seq: number }): Promise<EventLine> {
   return eventLine(await reading.event(seq));
@@ -428,6 +411,13 @@ export const questions = {
   event,
   events,
   proof,
+  card,
+  findNamed,
+  compareMoments,
+  compareImages,
+  auditMoves,
+  auditRemovals,
+  auditActors,
 };
 
 type Questions = typeof questions;

@@ -1,4 +1,5 @@
 import { StoreError } from '../../errors.js';
+import { layerChain, type LayerTable } from '../../model/build-steps.js';
 import type { Digest } from '../../model/digest.js';
 import type { Image } from '../../model/image.js';
 import type { ArtifactEntry } from '../../store/artifacts.js';
@@ -7,10 +8,9 @@ import type { Grammar } from '../command.js';
 import type { CommandContext } from '../context.js';
 import { imageFacts } from '../image-facts.js';
 import { openReading, type Reading, tellDeciding } from '../open-for.js';
-import { findNamed, type ImageSource, layerChain, type LayerTable } from '../query.js';
-import { platformText } from '../render/image-table.js';
+import { findNamed, type ImageSource } from '../query.js';
 import { RawJson, rawJsonText } from '../render/raw-json.js';
-import { utcText } from '../../model/texts.js';
+import { platformText, utcText } from '../../model/texts.js';
 import { paintJson } from '../render/text.js';
 
 /** `imagelog inspect`: an indented JSON array, colored on a terminal; `--json`: one per line. */

@@ -13,7 +13,7 @@ import { withOwnHint } from '../hints.js';
 import { openReading, type Reading, tellDeciding } from '../open-for.js';
 import { listOf, option, referenceOrPatternOrId } from '../option-values.js';
 import { intervalsUpTo, referenceNotFound, referencePeriods, referencesTo } from '../query.js';
-import { csvRow } from '../render/csv.js';
+import { csvRow } from '../../model/csv.js';
 import { referenceTableLines } from '../render/reference-table.js';
 import { utcText } from '../../model/texts.js';
 import { timelineLines } from '../render/timeline.js';

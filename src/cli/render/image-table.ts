@@ -1,6 +1,7 @@
 import { withoutRepeats } from '../image-list.js';
 import type { ArtifactFacts } from '../artifact-facts.js';
-import type { BuildStep, ImageFacts } from '../image-facts.js';
+import { type BuildStep, commandText } from '../../model/build-steps.js';
+import type { ImageFacts } from '../image-facts.js';
 import type { ImageFilter } from '../image-filter.js';
 import { displayWidth, pad, truncate, widest } from './display-width.js';
 import { NONE, printable, SHORT_ID_LENGTH, shortId, sizeText } from '../../model/texts.js';
@@ -49,15 +50,6 @@ export function artifactTableLines(
 
 function idTexts(truncates = true): (digest: Digest) => string {
   return truncates ? shortId : (digest) => digest;
-}
-
-/** Formats a platform like Docker: `linux/arm64/v8`. */
-export function platformText({
-  os,
-  architecture,
-  variant,
-}: Pick<ImageFacts, 'os' | 'architecture' | 'variant'>): string {
-  return [os, architecture, variant].filter((part) => part !== null && part !== '').join('/');
 }
 
 function imageSizeText({ size }: Pick<ImageFacts, 'size'>): string {
@@ -131,13 +123,4 @@ export function historyTableLines(steps: readonly BuildStep[], { colors, width, 
     ...(hasComments ? [step.comment] : []),
   ]);
   return tableLines(columns, rows, { width, colors });
-}
-
-// Builders store steps as shell commands with many spaces; show them on one line.
-function commandText(createdBy: string): string {
-  return createdBy
-    .replace(/^\/bin\/sh -c #\(nop\)\s+/, '')
-    .replace(/^\/bin\/sh -c /, 'RUN ')
-    .replace(/\s+/g, ' ')
-    .trim();
 }

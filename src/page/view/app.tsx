@@ -3,8 +3,11 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { systemTimeZone, UTC } from '../../model/time-zone.js';
 import { formatAddress, parseAddress, type Shown } from '../address.js';
 import type { Overview } from '../questions.js';
+import { Audit } from './audit.js';
+import { Compare } from './compare.js';
 import { type Engine, type SourceGiven, startEngine } from './engine.js';
 import { EventList } from './event-list.js';
+import { ImageCard } from './image-card.js';
 import { type Page, PageProvider, type Progress, useAnswer } from './page-context.js';
 import { ReferenceList } from './reference-list.js';
 import { TimeBar } from './time-bar.js';
@@ -100,8 +103,11 @@ function Sections({ ask, overview, version, source }: SectionsProps): JSX.Elemen
   return (
     <PageProvider value={page}>
       <TimeBar />
+      <ImageCard />
       <ReferenceList />
       <EventList />
+      <Compare />
+      <Audit />
     </PageProvider>
   );
 }

@@ -1,7 +1,8 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { durationText, printable, shortId } from '../../model/texts.js';
-import type { EventLine, ReferenceRow } from '../questions.js';
+import type { EventLine } from '../event-line.js';
+import type { ReferenceRow } from '../questions.js';
 import type { ReferencePeriod } from '../timeline.js';
 import { Why } from './facts.js';
 import { type Page, useAnswer, usePage } from './page-context.js';

@@ -1,5 +1,5 @@
-import type { StoredEvent } from '../../model/events.js';
-import { printable } from '../../model/texts.js';
+import type { StoredEvent } from './events.js';
+import { printable } from './texts.js';
 
 /** What a spreadsheet takes for a formula, also in the wide forms of East Asian input methods. */
 const FORMULA = /^[=+\-@＝＋－＠]/u;

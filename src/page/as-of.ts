@@ -1,0 +1,237 @@
+import { type ArtifactsView, artifactsProjection } from '../../projections/artifacts.js';
+import { imagesOf } from '../../projections/references.js';
+import type { ChainId, Descriptor, Digest, ImageId } from '../model/digest.js';
+import type { ImageCreated, LayerFacts, ReferenceSet, StoredEvent } from '../model/events.js';
+import type { Reading } from './reading.js';
+import type { ReferencePeriod } from './timeline.js';
+
+/* What was known of an image, a layer or artifacts after an event: folds of the events about it alone. */
+
+/** Records that are read at the same time. */
+const READ_AT_ONCE = 64;
+/** Events of artifacts that are kept, the newest; of earlier ones nothing is known. */
+const MOST_ARTIFACT_EVENTS = 20_000;
+/** Events that are read to find which images share layers. */
+const MOST_SHARING_EVENTS = 20_000;
+
+/** Reads events in order. */
+export async function readEvents(reading: Reading, seqs: ArrayLike<number>): Promise<StoredEvent[]> {
+  const all = Array.from(seqs);
+  const events: StoredEvent[] = [];
+  for (let at = 0; at < all.length; at += READ_AT_ONCE) {
+    events.push(...(await Promise.all(all.slice(at, at + READ_AT_ONCE).map((seq) => reading.event(seq)))));
+  }
+  return events;
+}
+
+/** Reads the events about a digest, up to event `seq`. */
+export function eventsAbout(reading: Reading, digest: Digest, seq: number): Promise<StoredEvent[]> {
+  return readEvents(
+    reading,
+    reading.timeline.eventsAbout(digest).filter((each) => each <= seq),
+  );
+}
+
+/** A reference while it pointed at an image, an index or an artifact. */
+export interface NamedPeriod extends ReferencePeriod {
+  /** Canonical. */
+  readonly reference: string;
+  readonly event: StoredEvent & ReferenceSet;
+}
+
+/** Every period of a name that pointed at a digest until event `seq`, in the order in which they began. */
+export function periodsOf(
+  { timeline }: Reading,
+  { digest, seq, events }: { readonly digest: Digest; readonly seq: number; readonly events: readonly StoredEvent[] },
+): NamedPeriod[] {
+  const pointing = new Map<number, StoredEvent & ReferenceSet>();
+  for (const event of events)
+    if (event.type === 'ReferenceSet' && pointsAt(event, digest)) pointing.set(event.seq, event);
+  const references = new Set([...pointing.values()].map(({ reference }) => reference));
+  const periods = [...references].flatMap((reference) => {
+    const row = timeline.names.find(reference);
+    return row === undefined ? [] : timeline.periods(row, seq).flatMap((period) => namedPeriod(reference, period));
+  });
+  return periods.sort((one, other) => one.seq - other.seq);
+
+  function namedPeriod(reference: string, period: ReferencePeriod): NamedPeriod[] {
+    const event = pointing.get(period.seq);
+    return event === undefined || period.isRemoved ? [] : [{ ...period, reference, event }];
+  }
+}
+
+function pointsAt(event: ReferenceSet, digest: Digest): boolean {
+  return event.target?.digest === digest || imagesOf(event).includes(digest as ImageId);
+}
+
+/** An image after an event. */
+export interface ImageState {
+  readonly id: ImageId;
+  /** Undefined when this page does not have the event. */
+  readonly created: (StoredEvent & ImageCreated) | undefined;
+  readonly isPresent: boolean;
+  /** The event that deleted it last, while it is deleted. */
+  readonly deleted: StoredEvent | undefined;
+  readonly parent: ImageId | undefined;
+  /** Sorted. */
+  readonly children: readonly ImageId[];
+  /** Every manifest that it came with until then, also before it was deleted. */
+  readonly manifests: readonly Descriptor[];
+  readonly metadata: ReadonlyMap<string, Uint8Array>;
+  /** Every name that ever pointed at it until then. */
+  readonly periods: readonly NamedPeriod[];
+  /** Canonical references that point at it, sorted. */
+  readonly references: readonly string[];
+}
+
+/** Folds the events about an image, up to event `seq`. */
+export async function imageAt(reading: Reading, id: ImageId, seq: number): Promise<ImageState> {
+  const events = await eventsAbout(reading, id, seq);
+  const fold = new ImageFold(id);
+  for (const event of events) fold.add(event);
+  const periods = periodsOf(reading, { digest: id, seq, events });
+  const isEarlier = reading.timeline.first > 1 && fold.created === undefined && fold.deleted === undefined;
+  return {
+    id,
+    created: fold.created,
+    isPresent: fold.isPresent || (isEarlier && events.length > 0),
+    deleted: fold.deleted,
+    parent: fold.parent,
+    children: [...fold.children].sort(),
+    manifests: [...fold.manifests.values()],
+    metadata: fold.metadata,
+    periods,
+    references: periods.flatMap(({ reference, untilSeq }) => (untilSeq === undefined ? [reference] : [])).sort(),
+  };
+}
+
+class ImageFold {
+  readonly #id: ImageId;
+  created: (StoredEvent & ImageCreated) | undefined;
+  isPresent = false;
+  deleted: StoredEvent | undefined;
+  parent: ImageId | undefined;
+  readonly children = new Set<ImageId>();
+  readonly manifests = new Map<Digest, Descriptor>();
+  readonly metadata = new Map<string, Uint8Array>();
+
+  constructor(id: ImageId) {
+    this.#id = id;
+  }
+
+  add(event: StoredEvent): void {
+    if (event.type === 'ParentSet' || event.type === 'ParentCleared' || event.type === 'ImageDeleted') {
+      this.#addParentage(event);
+    }
+    if (!('image' in event) || event.image !== this.#id) return;
+    if (event.type === 'ImageCreated') {
+      this.created = event;
+      this.isPresent = true;
+      this.deleted = undefined;
+    } else if (event.type === 'ImageDeleted') {
+      this.isPresent = false;
+      this.deleted = event;
+      this.metadata.clear();
+    } else if (event.type === 'ManifestAdded') this.manifests.set(event.manifest.digest, event.manifest);
+    else if (event.type === 'MetadataSet') this.metadata.set(event.key, event.value);
+    else if (event.type === 'MetadataCleared') this.metadata.delete(event.key);
+  }
+
+  #addParentage(event: Extract<StoredEvent, { type: 'ParentSet' | 'ParentCleared' | 'ImageDeleted' }>): void {
+    const { image, parent } = event;
+    const isSet = event.type === 'ParentSet';
+    if (image === this.#id) this.parent = isSet ? parent : undefined;
+    else if (isSet && parent === this.#id) this.children.add(image);
+    else this.children.delete(image);
+  }
+}
+
+/** Layers on a chain, images on it, and chains right above it, after an event. */
+interface ChainState {
+  /** The layer, in the store or removed since; undefined when no event told of it. */
+  readonly known: LayerFacts | undefined;
+  readonly isPresent: boolean;
+  readonly images: ReadonlySet<ImageId>;
+  readonly above: ReadonlySet<ChainId>;
+}
+
+/** Folds the events about a chain of layers, up to event `seq`. */
+export async function chainAt(reading: Reading, chainId: ChainId, seq: number): Promise<ChainState> {
+  let known: LayerFacts | undefined;
+  let isPresent = false;
+  const images = new Set<ImageId>();
+  const above = new Set<ChainId>();
+  for (const event of await eventsAbout(reading, chainId, seq)) {
+    if (event.type === 'ImageCreated' && event.chainId === chainId) images.add(event.image);
+    else if (event.type === 'ImageDeleted') images.delete(event.image);
+    else if (event.type === 'LayerAdded' || event.type === 'LayerRemoved') {
+      const isAdded = event.type === 'LayerAdded';
+      if (event.chainId === chainId) {
+        known = event;
+        isPresent = isAdded;
+      } else if (isAdded) above.add(event.chainId);
+      else above.delete(event.chainId);
+    }
+  }
+  return { known, isPresent, images, above };
+}
+
+/** How many images have a layer. */
+export interface Sharing {
+  readonly images: number;
+  /** Whether there may be more: too many events would have to be read. */
+  readonly isCut: boolean;
+}
+
+/** Returns for each chain of an image, bottom first, how many other images have it too after event `seq`. */
+export async function sharingOf(
+  reading: Reading,
+  { chains, image, seq }: { readonly chains: readonly ChainId[]; readonly image: ImageId; readonly seq: number },
+): Promise<Sharing[]> {
+  const found: Sharing[] = [];
+  const users = new Set<ImageId>();
+  const seen = new Set<ChainId>();
+  let events = 0;
+  for (const chain of [...chains].reverse()) {
+    // What has the chain above has this one too: each is walked once.
+    const waiting: ChainId[] = [chain];
+    for (let next = waiting.pop(); next !== undefined && events < MOST_SHARING_EVENTS; next = waiting.pop()) {
+      if (seen.has(next)) continue;
+      seen.add(next);
+      events += reading.timeline.eventsAbout(next).length;
+      const { images, above } = await chainAt(reading, next, seq);
+      for (const each of images) if (each !== image) users.add(each);
+      waiting.push(...above);
+    }
+    found.push({ images: users.size, isCut: events >= MOST_SHARING_EVENTS });
+  }
+  return found.reverse();
+}
+
+/** Artifacts after an event. */
+export interface ArtifactsState extends ArtifactsView {
+  /** Whether artifacts of early events are missing. */
+  readonly isCut: boolean;
+}
+
+/** Events of artifacts that were read already, of each log. */
+const artifactEvents = new WeakMap<Reading, { last: number; events: StoredEvent[]; isCut: boolean }>();
+
+/** Folds the events of all artifacts, up to event `seq`. */
+export async function artifactsAt(reading: Reading, seq: number): Promise<ArtifactsState> {
+  const { timeline } = reading;
+  const known = artifactEvents.get(reading) ?? { last: timeline.first - 1, events: [], isCut: timeline.first > 1 };
+  const { last } = timeline;
+  const seqs: number[] = [];
+  for (let each = known.last + 1; each <= last; each++) {
+    const type = timeline.type(each);
+    if (type === 'ArtifactAdded' || type === 'ArtifactRemoved') seqs.push(each);
+  }
+  const all = [...known.events, ...(await readEvents(reading, seqs.slice(-MOST_ARTIFACT_EVENTS)))];
+  const isCut = known.isCut || all.length > MOST_ARTIFACT_EVENTS || seqs.length > MOST_ARTIFACT_EVENTS;
+  const events = all.slice(-MOST_ARTIFACT_EVENTS);
+  artifactEvents.set(reading, { last, events, isCut });
+  let view = artifactsProjection.initial();
+  for (const event of events) if (event.seq <= seq) view = artifactsProjection.evolve(view, event);
+  return { ...view, isCut };
+}

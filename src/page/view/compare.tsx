@@ -1,0 +1,141 @@
+import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
+import { isDigest } from '../../model/digest.js';
+import { countText, printable, shortId } from '../../model/texts.js';
+import type { Difference, MomentDifferences } from '../compare.js';
+import { type Column, CSV_ROWS, DataTable, eventColumns, TABLE_ROWS } from './data-table.js';
+import { ImageLink } from './facts.js';
+import { linkTo, usePage, useAnswer } from './page-context.js';
+import { wholeTime } from './times.js';
+
+/** What is different between the moment and another one, in the words of `imagelog diff`. */
+export function Compare(): JSX.Element {
+  const { isNow, moment, shown, show, timeZone } = usePage();
+  const from = shown.from === undefined || isDigest(shown.from) ? undefined : shown.from;
+  return (
+    <section class="compare" aria-labelledby="compare-title">
+      <div class="section-head">
+        <h2 id="compare-title">Compare</h2>
+        {from !== undefined && <a href={linkTo(shown, { from: undefined })}>close</a>}
+      </div>
+      <form
+        class="fields"
+        onSubmit={(event) => {
+          event.preventDefault();
+          const text = new FormData(event.currentTarget).get('from');
+          if (typeof text === 'string') show({ from: text.trim() || undefined });
+        }}
+      >
+        <label>
+          Compare {isNow ? 'now' : wholeTime(moment.time, timeZone)} with
+          <input
+            name="from"
+            key={from}
+            defaultValue={from}
+            placeholder="last tuesday, 2h, 2026-11-24 14:05, @27"
+            autocomplete="off"
+            spellcheck={false}
+          />
+        </label>
+        <button type="submit">Compare</button>
+      </form>
+      {from !== undefined && <MomentComparison from={from} />}
+    </section>
+  );
+}
+
+function MomentComparison({ from }: { readonly from: string }): JSX.Element {
+  const { ask, moment, timeZone, version } = usePage();
+  const [limit, setLimit] = useState(TABLE_ROWS);
+  const text = /^\d+$/.test(from) ? `@${from}` : from;
+  const { answer, failure } = useAnswer(`${version} ${moment.seq} ${text} ${timeZone} ${limit}`, async () => {
+    const other = await ask('moment', { text, nowMs: Date.now(), timeZone });
+    const differences = await ask('compareMoments', { one: moment.seq, other: other.seq, limit });
+    return { other, differences };
+  });
+  if (failure !== undefined) {
+    return (
+      <p class="failure" role="alert">
+        {printable(failure)}
+      </p>
+    );
+  }
+  if (answer === undefined) return <p class="note">…</p>;
+  const { differences, other } = answer;
+  const allRows = async (): Promise<readonly Difference[]> =>
+    (await ask('compareMoments', { one: moment.seq, other: other.seq, limit: CSV_ROWS })).rows;
+  const [early, late] = other.seq < moment.seq ? [other, moment] : [moment, other];
+  return (
+    <>
+      <p class="sentence" role="status">
+        From event {early.seq}, {wholeTime(early.time, timeZone)}, to event {late.seq}, {wholeTime(late.time, timeZone)}
+        : {countsText(differences)}.
+      </p>
+      <DifferenceTable differences={differences} readMore={() => setLimit(limit * 2)} allRows={allRows} />
+      {differences.isCut && <p class="note">Too many images came and went in between: the first ones are left out.</p>}
+    </>
+  );
+}
+
+/** Formats `2 references changed, 1 image added`. */
+function countsText({ counts }: MomentDifferences): string {
+  const parts = (['reference', 'image', 'artifact'] as const).flatMap((kind) =>
+    (['changed', 'added', 'removed'] as const).flatMap((change) => {
+      const count = counts[kind][change];
+      return count === 0 ? [] : [`${countText(count, kind)} ${change}`];
+    }),
+  );
+  return parts.length === 0 ? 'nothing is different' : parts.join(', ');
+}
+
+const MARKS = { added: '+', removed: '−', changed: '~' } as const;
+
+interface DifferenceTableProps {
+  readonly differences: MomentDifferences;
+  readonly readMore: () => void;
+  readonly allRows: () => Promise<readonly Difference[]>;
+}
+
+function DifferenceTable({ differences, readMore, allRows }: DifferenceTableProps): JSX.Element {
+  const page = usePage();
+  const { rows, count, from, to } = differences;
+  const columns: Column<Difference>[] = [
+    {
+      title: 'Change',
+      text: ({ change }) => change,
+      cell: ({ change }) => <span class={`change ${change}`}>{`${MARKS[change]} ${change}`}</span>,
+    },
+    { title: 'Kind', text: ({ kind }) => kind, isShort: true },
+    { title: 'Key', text: ({ key }) => key, cell: (row) => <Key row={row} /> },
+    {
+      title: 'Was',
+      text: ({ before }) => before,
+      cell: ({ kind, before }) => kind === 'reference' && before !== undefined && <ImageLink digest={before} />,
+    },
+    {
+      title: 'Is',
+      text: ({ after }) => after,
+      cell: ({ kind, after }) => kind === 'reference' && after !== undefined && <ImageLink digest={after} />,
+    },
+    ...eventColumns<Difference>(page, ({ event }) => event),
+  ];
+  return (
+    <DataTable
+      caption="Differences"
+      columns={columns}
+      rows={rows}
+      count={count}
+      readMore={readMore}
+      allRows={allRows}
+      keyOf={({ kind, key }) => `${kind} ${key}`}
+      file={`diff-${from}-${to}`}
+    />
+  );
+}
+
+function Key({ row: { kind, key, name, before, after } }: { readonly row: Difference }): JSX.Element {
+  const { shown } = usePage();
+  if (kind === 'reference') return <a href={linkTo(shown, { ref: key })}>{printable(name)}</a>;
+  const digest = after ?? before;
+  return digest === undefined ? <code>{shortId(key as never)}</code> : <ImageLink digest={digest} />;
+}

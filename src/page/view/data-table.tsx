@@ -1,0 +1,152 @@
+import type { ComponentChildren, JSX } from 'preact';
+import { useState } from 'preact/hooks';
+import { csvRow } from '../../model/csv.js';
+import { printable, utcText } from '../../model/texts.js';
+import type { EventLine } from '../event-line.js';
+import { save } from './event-list.js';
+import { Why } from './facts.js';
+import { linkTo, type Page } from './page-context.js';
+import { dayAndTime } from './times.js';
+
+/** Rows shown at first, and added by each step. */
+export const TABLE_ROWS = 25;
+/** Rows of a table as CSV. */
+export const CSV_ROWS = 100_000;
+
+/** A column of a table on the page and as CSV. */
+export interface Column<Row> {
+  readonly title: string;
+  /** What CSV has; undefined leaves the cell empty. */
+  readonly text: (row: Row) => string | number | undefined;
+  /** What the page shows; by default the text. */
+  readonly cell?: (row: Row) => ComponentChildren;
+  readonly isNumber?: boolean;
+  /** Whether it stays on one line. */
+  readonly isShort?: boolean;
+  /** Where it is, if not in both. */
+  readonly only?: 'page' | 'csv';
+}
+
+interface TableProps<Row> {
+  readonly caption: string;
+  readonly columns: readonly Column<Row>[];
+  readonly rows: readonly Row[];
+  readonly keyOf: (row: Row) => string | number;
+  /** Name of the file of CSV, without its ending. */
+  readonly file: string;
+  /** How many rows there are, if these are not all; and how to ask for more of them. */
+  readonly count?: number;
+  readonly readMore?: () => void;
+  /** Asks for the rows of CSV, if these are not all. */
+  readonly allRows?: () => Promise<readonly Row[]>;
+  /** Said beside the caption. */
+  readonly note?: ComponentChildren;
+}
+
+/** A table with its caption, that can be downloaded as CSV (RFC 4180). Nothing without rows. */
+export function DataTable<Row>(props: TableProps<Row>): JSX.Element | null {
+  const { caption, columns, rows, keyOf, note } = props;
+  const [shown, setShown] = useState(TABLE_ROWS);
+  if (rows.length === 0) return null;
+  const visible = columns.filter(({ only }) => only !== 'csv');
+  const some = props.readMore === undefined ? rows.slice(0, shown) : rows;
+  const count = props.count ?? rows.length;
+  const showMore = props.readMore ?? (() => setShown(shown * 2));
+  return (
+    <div class="data">
+      <table>
+        <caption>
+          <h3>{caption}</h3>
+          {note !== undefined && <span class="quiet">{note}</span>}
+        </caption>
+        <thead>
+          <tr>
+            {visible.map((column) => (
+              <th key={column.title} scope="col" class={classOf(column)}>
+                {column.title}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {some.map((row) => (
+            <tr key={keyOf(row)}>{visible.map((column, at) => cellOf(column, row, at === 0))}</tr>
+          ))}
+        </tbody>
+      </table>
+      <p class="tools">
+        {count > some.length && (
+          <button type="button" onClick={showMore}>
+            Show more of {count.toLocaleString('en')}
+          </button>
+        )}
+        <button type="button" onClick={() => void download(props)} aria-label={`Download as CSV: ${caption}`}>
+          CSV
+        </button>
+      </p>
+    </div>
+  );
+}
+
+function cellOf<Row>(column: Column<Row>, row: Row, isHead: boolean): JSX.Element {
+  const { title, cell } = column;
+  const text = column.text(row);
+  const content = cell === undefined ? printable(String(text ?? '')) : cell(row);
+  const kind = classOf(column);
+  if (isHead) {
+    return (
+      <th key={title} scope="row" class={kind}>
+        {content}
+      </th>
+    );
+  }
+  // Narrow screens show the title before each cell.
+  return (
+    <td key={title} data-title={title} class={kind}>
+      {content}
+    </td>
+  );
+}
+
+function classOf<Row>({ isNumber = false, isShort = false }: Column<Row>): string | undefined {
+  if (isNumber) return 'number';
+  return isShort ? 'short' : undefined;
+}
+
+async function download<Row>({ columns, rows, allRows, file }: TableProps<Row>): Promise<void> {
+  const parts = columns.filter(({ only }) => only !== 'page');
+  const all = allRows === undefined ? rows : await allRows();
+  const lines = [parts.map(({ title }) => title), ...all.map((row) => parts.map(({ text }) => text(row)))];
+  save(lines.map((cells) => `${csvRow(cells)}\r\n`).join(''), `${file}.csv`);
+}
+
+/** Columns of the event that a row is about: when, who, why, which. */
+export function eventColumns<Row>(
+  { shown, timeZone }: Pick<Page, 'shown' | 'timeZone'>,
+  eventOf: (row: Row) => EventLine,
+): Column<Row>[] {
+  return [
+    {
+      title: 'When',
+      text: (row) => utcText(eventOf(row).time),
+      cell: (row) => dayAndTime(eventOf(row).time, timeZone),
+      isShort: true,
+    },
+    { title: 'By', text: (row) => eventOf(row).actor },
+    { title: 'Why', text: (row) => eventOf(row).reason, cell: (row) => <Why event={eventOf(row)} isFirst /> },
+    { title: 'Request', text: (row) => eventOf(row).requestId, only: 'csv' },
+    {
+      title: 'Event',
+      isShort: true,
+      text: (row) => eventOf(row).seq,
+      cell: (row) => {
+        const { seq } = eventOf(row);
+        return (
+          <a class="seq" href={linkTo(shown, { at: `${seq}` })} aria-label={`Event ${seq}: show the log as of it`}>
+            {seq}
+          </a>
+        );
+      },
+    },
+  ];
+}
