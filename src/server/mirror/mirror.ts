@@ -225,8 +225,15 @@ export class Mirror {
 
   /** Records a sighting that leaves the tag as it is. Resolves with false if the store cannot: the next tries again. */
   async #record({ repository, tag, origin }: Tag, reason: string): Promise<boolean> {
+    const confirm = (): Promise<void> =>
+      this.#parts.store.registry.confirm(repository, tag, { ...origin, via: 'mirror', reason });
     try {
-      await this.#parts.store.registry.confirm(repository, tag, { ...origin, via: 'mirror', reason });
+      await confirm().catch(async (error: unknown) => {
+        if (!isStoreError(error, 'BLOB_NOT_FOUND')) throw error;
+        // Another repository has them: this one gets them from its own upstream, or not at all.
+        for (const digest of digestsIn(error)) await this.#copies.copy({ repository, digest, origin });
+        await confirm();
+      });
       return true;
     } catch (error) {
       this.#notice(`cannot record "${reason}"`, error);
@@ -248,6 +255,11 @@ export class Mirror {
       await delay(rule.watchMs, undefined, { signal, ref: false }).catch(() => undefined);
     }
   }
+}
+
+function digestsIn({ data }: StoreError): Digest[] {
+  const { digests } = data;
+  return Array.isArray(digests) ? digests.filter((digest): digest is Digest => isDigest(String(digest))) : [];
 }
 
 function notFollowed(how: NotFollowed, difference: string): string {

@@ -350,7 +350,10 @@ export class LocalRegistry implements RegistryStore {
 
   async confirm(repository: string, tag: string, options: WriteOptions = {}): Promise<void> {
     this.#context.checkWritable();
-    await this.#context.submit(decideConfirm(`${repository}:${tag}`), options);
+    const { repositoriesOf } = this.#reader;
+    const lackingBelow = (target: Digest): ReadonlySet<Digest> =>
+      repositoriesOf.members(repository).lackingBelow(target);
+    await this.#context.submit(decideConfirm(`${repository}:${tag}`, lackingBelow), options);
   }
 
   async remove(repository: string, tagOrName: string, options: WriteOptions = {}): Promise<readonly string[]> {

@@ -9,6 +9,7 @@ import {
   pushable,
   type PushableImage,
 } from '../../support/pushed-images.js';
+import { rejection } from '../../support/rejection.js';
 import { eventsOf } from '../../support/test-store.js';
 import { reopened, temporaryStore } from '../temporary-store.js';
 
@@ -99,8 +100,12 @@ test('a tag that is set again leads to nothing that another repository got since
   await push(store, APP, child);
   await check();
   t.truthy(store.registry.manifest(APP, child.digest));
-  await store.registry.confirm(APP, '1', { via: 'mirror' });
+  const { data } = await rejection(t, 'BLOB_NOT_FOUND', store.registry.confirm(APP, '1', { via: 'mirror' }));
+  t.deepEqual(data.digests, [secret.digest]);
   await check();
+  await push(store, APP, secret);
+  await store.registry.confirm(APP, '1', { via: 'mirror' });
+  t.truthy(store.registry.manifest(APP, secret.digest));
 });
 
 test('an index that is pushed while another repository gets what it names does not lead there', async (t) => {
