@@ -189,6 +189,19 @@ test('a server takes no private key, and says whether it has one itself', async 
   t.regex(signed.stderr, /signs with its own key: leave out --key/);
 });
 
+test('a write says that the key of a variable is not used, a read does not', async (t) => {
+  const { anywhereIn } = await start(t);
+  const withKey = (...argv: string[]): Promise<Ran> => anywhereIn({ env: { IMAGELOG_KEY: 'log.key' } }, ...argv);
+  const { code, stderr } = await withKey('tag', 'tiny:1', 'a:1');
+  t.is(code, 0);
+  t.regex(
+    stderr,
+    /^imagelog: notice: the key of \$IMAGELOG_KEY is not used: a server signs with its own, or not at all$/m,
+  );
+  t.notRegex((await withKey('images')).stderr, /notice/);
+  t.notRegex((await withKey('tag', 'tiny:1', 'a:2', '--key', 'log.key')).stderr, /notice/, 'an error says it');
+});
+
 test('a socket without a server costs nothing: the files answer', async (t) => {
   const { anywhere, session, served } = await start(t);
   await served.stop();

@@ -67,7 +67,10 @@ export async function runRemote(
   try {
     for await (const frame of channel.frames()) {
       const exit = await remote.receive(frame);
-      if (exit !== undefined) return exit.declined === true ? undefined : exit.code;
+      if (exit === undefined) continue;
+      if (exit.declined === true) return undefined;
+      if (target.may !== 'read') tellOfKey(argv, io);
+      return exit.code;
     }
   } catch (error) {
     if (!(error instanceof FrameError)) throw error;
@@ -78,6 +81,13 @@ export async function runRemote(
     await remote.end();
   }
   throw lost(target);
+}
+
+/** A private key does not leave its machine: with `--key` the server refuses, a variable may be meant for others. */
+function tellOfKey(argv: readonly string[], { env, stderr }: CliIo): void {
+  const isTyped = argv.some((word) => word === '--key' || word.startsWith('--key='));
+  if (isTyped || nonEmpty(env['IMAGELOG_KEY']) === undefined || stderr.destroyed) return;
+  stderr.write('imagelog: notice: the key of $IMAGELOG_KEY is not used: a server signs with its own, or not at all\n');
 }
 
 /** The server said nothing of how the command ended. */
