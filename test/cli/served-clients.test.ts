@@ -428,6 +428,7 @@ test('malformed frames end the connection, and nothing else', async (t) => {
     await once(socket, 'close');
     t.is((await anywhere('resolve', 'tiny:1')).code, 0, `after row ${at}`);
   }
+  t.deepEqual(served.failures, [], 'the operator has no part in them');
 });
 
 test('other protocols, paths and too many commands are refused by status', async (t) => {
