@@ -149,9 +149,7 @@ const LIVES: ReadonlySet<StoredEvent['type']> = new Set([
 ]);
 
 /** Whose life an event begins or ends, and whether it was there before and is after. */
-function lifeOf(
-  event: StoredEvent,
-):
+function lifeOf(event: StoredEvent):
   | {
       readonly digest: Digest;
       readonly kind: 'image' | 'artifact';
