@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { relatedArtifacts } from '../../src/cli/artifact-facts.js';
@@ -23,6 +26,7 @@ import { readingOf } from './store-source.js';
 
 /* The page's cards, comparisons and tables answer as the store does, and in the words of the command line. */
 
+const DEMO = fileURLToPath(new URL('../../scripts/demo.js', import.meta.url));
 const UTC_NOW = { nowMs: Date.UTC(2026, 11, 1), timeZone: 'UTC' };
 
 async function imageCardOf(t: ExecutionContext, reading: Reading, digest: Digest, seq: number): Promise<ImageCard> {
@@ -201,6 +205,22 @@ test('cards and comparisons of random artifacts are what store.at and store.diff
     await store.close();
   });
   await fc.assert(property, { numRuns: 12 });
+});
+
+test('cards and comparisons of the demo store are what store.at and store.diff answer', async (t) => {
+  const directory = join(await temporaryDirectory(t), 'demo');
+  await promisify(execFile)(process.execPath, [DEMO, '--keep', directory]);
+  const store = await openStore(directory);
+  const reading = await readingOf(store);
+  const { last } = reading.timeline;
+  t.true(last > 30);
+  for (let seq = 0; seq <= last; seq += 5) {
+    await checkMoment(t, store, reading, seq);
+    await checkDiff(t, store, reading, [seq, last]);
+    await checkDiff(t, store, reading, [seq, seq >> 1]);
+  }
+  await checkMoment(t, store, reading, last);
+  await store.close();
 });
 
 test('layers of a card have the sizes of the store, and are shared as its images share chains', async (t) => {
