@@ -8,7 +8,7 @@ const LEFT_OUT: ReadonlySet<string> = new Set(['rootfs', 'history']);
 /**
  * Returns every value of a config by its path, as jq writes it (`config.Env.PATH`), in order, but for
  * layers and history. Numbers are as they are written. Variables of `Env` are taken apart; other lists are JSON.
- * @throws {JsonError} for what is no JSON
+ * @throws {JsonError} for what is not JSON
  */
 export function configKeys(bytes: Uint8Array): Map<string, string> {
   const keys = new Map<string, string>();

@@ -1,7 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { csvRow } from '../../src/model/csv.js';
-import { EVENT_CSV_HEAD, eventCsvRow } from '../../src/cli/render/csv.js';
+import { csvRow, EVENT_CSV_HEAD, eventCsvRow } from '../../src/model/csv.js';
 import { eventToJSON } from '../../src/log/event-json.js';
 import { printable } from '../../src/model/texts.js';
 import { anyEvent } from '../support/event-arbitraries.js';

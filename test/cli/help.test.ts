@@ -69,6 +69,7 @@ Evidence:
   checkpoint [options]                print what commits to the whole log
   prove [options] <seq>               write a proof that an event is in the log
   check-proof [options] <file>        check a proof, without the store
+  page [options]                      write a page that checks and shows the log
   verify [options] [directory]        check all that is kept against the events
 
 Upkeep:

@@ -166,6 +166,21 @@ inChromium('a served page checks the log, and shows what happens while it is ope
   t.truthy(path);
 });
 
+inChromium('an image whose content was erased is told as such, by whom and why', async (t) => {
+  const { done, path } = await startWeek(t);
+  const image = (await done('resolve', 'twice:1')).trim();
+  await done('rm', 'twice:1', '--force', '--actor', 'bo', '--reason', 'nobody runs it');
+  await done('erase', image, '--actor', 'bo', '--reason', 'a secret was in it');
+  await done('page', '-o', path('log.html'));
+  const page = await openPage(t, `file://${path('log.html')}#image=${image}`);
+  await page.locator('.state', { hasText: 'its content erased' }).waitFor();
+  const told = (await page.locator('.state.bad').allTextContents()).join();
+  t.regex(told, /deleted .* by bo · “nobody runs it”/);
+  t.regex(told, /erased .* by bo · “a secret was in it”/);
+  await page.click('.audit summary');
+  await page.locator('.audit', { hasText: 'a secret was in it' }).waitFor();
+});
+
 for (const [name, options] of [
   ['light', { colorScheme: 'light' }],
   ['dark', { colorScheme: 'dark' }],
@@ -177,6 +192,9 @@ for (const [name, options] of [
     const page = await openPage(t, `file://${path('log.html')}#at=2026-11-24&ref=${PROD}`, { options });
     await page.locator('.sentence').waitFor();
     await page.locator('.transactions summary').first().click();
+    await page.locator('.id').first().click();
+    await page.click('.audit summary');
+    await page.locator('.audit table').first().waitFor();
     await page.locator('.rows .lane').first().focus();
     await checkAccessible(t, page);
   });

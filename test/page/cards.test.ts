@@ -10,7 +10,7 @@ import { buildSteps } from '../../src/model/build-steps.js';
 import type { Descriptor, Digest, ImageId } from '../../src/model/digest.js';
 import { familiarReference } from '../../src/model/reference.js';
 import { imagesOf } from '../../projections/references.js';
-import { type ImageCard, type ArtifactCard } from '../../src/page/image-card.js';
+import type { ImageCard, ArtifactCard } from '../../src/page/image-card.js';
 import { questions } from '../../src/page/questions.js';
 import type { Reading } from '../../src/page/reading.js';
 import type { EventStore } from '../../src/store/event-store.js';

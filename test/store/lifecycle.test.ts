@@ -49,6 +49,7 @@ const reads: { readonly [member: string]: (store: EventStore) => unknown } = {
   layers: (store) => store.layers,
   registry: (store) => store.registry,
   verifierKey: (store) => store.verifierKey,
+  readContent: (store) => store.readContent(id),
   savedContents: (store) => store.savedContents('x:1').release(),
 };
 

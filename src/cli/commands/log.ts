@@ -24,7 +24,7 @@ import {
   wholeNumber,
 } from '../option-values.js';
 import { LINES_A_WRITE } from '../output.js';
-import { EVENT_CSV_HEAD, eventCsvRow } from '../render/csv.js';
+import { EVENT_CSV_HEAD, eventCsvRow } from '../../model/csv.js';
 import { eventTable } from '../render/event-table.js';
 import { type Progress, progressBar } from '../render/progress.js';
 import { jsonText } from '../render/text.js';

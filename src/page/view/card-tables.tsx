@@ -68,6 +68,11 @@ function Ended({ event }: { readonly event: EventLine }): JSX.Element {
   );
 }
 
+/** Bytes of the largest layer: its bar is whole. */
+export function largestOf(layers: readonly LayerLine[]): number {
+  return layers.reduce((largest, { size }) => Math.max(largest, size ?? 0), 1);
+}
+
 /** Columns of layers: ids, sizes drawn as bars of `largest`, and who shares them. */
 export function layerColumns(largest: number): Column<LayerLine>[] {
   return [
@@ -109,7 +114,7 @@ function Bar({ part, isShared }: { readonly part: number; readonly isShared: boo
 
 /** The layers of an image, bottom first. */
 export function Layers({ card: { image, layers } }: { readonly card: Card }): JSX.Element {
-  const largest = Math.max(...layers.map(({ size }) => size ?? 0), 1);
+  const largest = largestOf(layers);
   return (
     <DataTable
       caption="Layers"
