@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import { commandText } from '../../model/build-steps.js';
-import { countText, durationText, printable, shortId, sizeText, utcText } from '../../model/texts.js';
+import { countText, durationText, NONE, printable, shortId, sizeText, utcText } from '../../model/texts.js';
 import { timestampToDate } from '../../model/timestamp.js';
 import type { RelatedArtifact } from '../about.js';
 import type { EventLine } from '../event-line.js';
@@ -139,7 +139,7 @@ export function Steps({ card: { image, steps, erased } }: { readonly card: Card 
     {
       title: 'Created',
       text: ({ created }) => created ?? undefined,
-      cell: ({ created }) => (created === null ? '' : dayAndTime(timestampToDate(created).getTime(), timeZone)),
+      cell: ({ created }) => (created === null ? NONE : dayAndTime(timestampToDate(created).getTime(), timeZone)),
       isShort: true,
     },
     {
