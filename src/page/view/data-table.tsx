@@ -50,6 +50,7 @@ interface TableProps<Row> {
 export function DataTable<Row>(props: TableProps<Row>): JSX.Element | null {
   const { caption, columns, rows, keyOf, note } = props;
   const [shown, setShown] = useState(TABLE_ROWS);
+  const [isCut, setCut] = useState(false);
   if (rows.length === 0) return null;
   const visible = columns.filter(({ only }) => only !== 'csv');
   const some = props.readMore === undefined ? rows.slice(0, shown) : rows;
@@ -83,9 +84,19 @@ export function DataTable<Row>(props: TableProps<Row>): JSX.Element | null {
             Show more of {count.toLocaleString('en')}
           </button>
         )}
-        <button type="button" onClick={() => void download(props)} aria-label={`Download as CSV: ${caption}`}>
+        <button
+          type="button"
+          onClick={() => void download(props).then((rowsOfFile) => setCut(rowsOfFile < count))}
+          aria-label={`Download as CSV: ${caption}`}
+        >
           CSV
         </button>
+        {isCut && (
+          <span class="note" role="status">
+            The file has {CSV_ROWS.toLocaleString('en')} of {count.toLocaleString('en')} rows: choose a shorter period
+            for the others.
+          </span>
+        )}
       </p>
     </div>
   );
@@ -116,11 +127,13 @@ function classOf<Row>({ isNumber = false, isShort = false }: Column<Row>): strin
   return isShort ? 'short' : undefined;
 }
 
-async function download<Row>({ columns, rows, allRows, file }: TableProps<Row>): Promise<void> {
+/** Saves a table as CSV, and resolves with the number of its rows. */
+async function download<Row>({ columns, rows, allRows, file }: TableProps<Row>): Promise<number> {
   const parts = columns.filter(({ only }) => only !== 'page');
   const all = allRows === undefined ? rows : await allRows();
   const lines = [parts.map(({ title }) => title), ...all.map((row) => parts.map(({ text }) => text(row)))];
   save(lines.map((cells) => `${csvRow(cells)}\r\n`).join(''), `${file}.csv`);
+  return all.length;
 }
 
 /** Columns of the event that a row is about: when, who, why, which. */
