@@ -19,7 +19,8 @@ export async function readEvents(reading: Reading, seqs: ArrayLike<number>): Pro
   const all = Array.from(seqs);
   const events: StoredEvent[] = [];
   for (let at = 0; at < all.length; at += READ_AT_ONCE) {
-    events.push(...(await Promise.all(all.slice(at, at + READ_AT_ONCE).map((seq) => reading.event(seq)))));
+    const read = await Promise.all(all.slice(at, at + READ_AT_ONCE).map((seq) => reading.event(seq)));
+    for (const event of read) events.push(event);
   }
   return events;
 }
@@ -201,7 +202,7 @@ export async function sharingOf(
       events += reading.timeline.eventsAbout(next).length;
       const { images, above } = await chainAt(reading, next, seq);
       for (const each of images) if (each !== image) users.add(each);
-      waiting.push(...above);
+      for (const each of above) waiting.push(each);
     }
     found.push({ images: users.size, isCut: events >= MOST_SHARING_EVENTS });
   }

@@ -109,7 +109,7 @@ function Bar({ part, isShared }: { readonly part: number; readonly isShared: boo
 
 /** The layers of an image, bottom first. */
 export function Layers({ card: { image, layers } }: { readonly card: Card }): JSX.Element {
-  const largest = Math.max(...layers.map(({ size }) => size ?? 0), 1);
+  const largest = layers.reduce((most, { size }) => Math.max(most, size ?? 0), 1);
   return (
     <DataTable
       caption="Layers"

@@ -46,7 +46,7 @@ function Differences({ answer }: { readonly answer: ImageDifferences }): JSX.Ele
     ...beforeOnly.map((layer) => ({ ...layer, side: 'before' as const })),
     ...afterOnly.map((layer) => ({ ...layer, side: 'after' as const })),
   ];
-  const largest = Math.max(...rows.map(({ size }) => size ?? 0), 1);
+  const largest = rows.reduce((most, { size }) => Math.max(most, size ?? 0), 1);
   const sideTexts = { both: 'both', before: shortId(before.image), after: shortId(after.image) };
   const columns: Column<LayerSide>[] = [
     {
