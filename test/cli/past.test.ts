@@ -138,7 +138,7 @@ const refuses = test.macro({
   },
 });
 
-const CAN = 'images, tree, search, inspect, history, meta, referrers, resolve, refs, log, stats can';
+const CAN = 'images, tree, search, inspect, history, meta, referrers, resolve, refs, log, stats, page can';
 test(refuses, ['at', '12', 'tag', 'a', 'b'], `tag cannot be run in the past; ${CAN}\nhint: `);
 test(refuses, ['at', '12', 'load', 'a.tar'], `load cannot be run in the past; ${CAN}\n`);
 test(refuses, ['at', '12', 'save', 'a'], `save cannot be run in the past; ${CAN}\n`);

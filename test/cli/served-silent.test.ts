@@ -49,6 +49,7 @@ const lines: readonly (readonly string[])[] = [
   ['checkpoint'],
   ['prove', '1'],
   ['prove', '1', '-o', 'a.proof'],
+  ['page', '-o', 'a.html'],
   ['verify'],
   ['erase', NONE, '--reason', 'test'],
   ['prune'],
