@@ -31,7 +31,9 @@ export function Names({ names, file }: { readonly names: readonly NameLine[]; re
       text: ({ until }) => (until === undefined ? undefined : utcText(until)),
       cell: ({ until, ended }) => (
         <>
-          {until === undefined ? <strong>{isNow ? 'now' : 'then'}</strong> : dayAndTime(until, timeZone)}
+          <span class="short">
+            {until === undefined ? <strong>{isNow ? 'now' : 'then'}</strong> : dayAndTime(until, timeZone)}
+          </span>
           {ended !== undefined && <Ended event={ended} />}
         </>
       ),
