@@ -19,8 +19,8 @@ export async function readEvents(reading: Reading, seqs: ArrayLike<number>): Pro
   const all = Array.from(seqs);
   const events: StoredEvent[] = [];
   for (let at = 0; at < all.length; at += READ_AT_ONCE) {
-    const read = await Promise.all(all.slice(at, at + READ_AT_ONCE).map((seq) => reading.event(seq)));
-    for (const event of read) events.push(event);
+    const some = all.slice(at, at + READ_AT_ONCE).map((seq) => reading.event(seq));
+    for (const event of await Promise.all(some)) events.push(event);
   }
   return events;
 }

@@ -149,14 +149,14 @@ const LIVES: ReadonlySet<StoredEvent['type']> = new Set([
 ]);
 
 /** Whose life an event begins or ends, and whether it was there before and is after. */
-function lifeOf(event: StoredEvent):
-  | {
-      readonly digest: Digest;
-      readonly kind: 'image' | 'artifact';
-      readonly wasThere: boolean;
-      readonly isThere: boolean;
-    }
-  | undefined {
+interface Life {
+  readonly digest: Digest;
+  readonly kind: 'image' | 'artifact';
+  readonly wasThere: boolean;
+  readonly isThere: boolean;
+}
+
+function lifeOf(event: StoredEvent): Life | undefined {
   switch (event.type) {
     case 'ImageCreated':
       return { digest: event.image, kind: 'image', wasThere: false, isThere: true };

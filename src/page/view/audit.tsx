@@ -93,10 +93,10 @@ function Failure({ text }: { readonly text: string | undefined }): JSX.Element |
   );
 }
 
-/** `12 moves, events 3 to 90`. */
+/** `12 moves in events 3 to 90`. */
 function countNote({ count, range }: Rows<unknown>, noun: string): string {
-  const where = range.last < range.first ? 'no events then' : `events ${range.first} to ${range.last}`;
-  return `${countText(count, noun)}, ${where}`;
+  const where = range.last < range.first ? 'no events' : `events ${range.first} to ${range.last}`;
+  return `${countText(count, noun)} in ${where}`;
 }
 
 function Moves({ text, ...period }: PeriodProps & { readonly text: string }): JSX.Element | null {
@@ -160,7 +160,7 @@ function Removals(period: PeriodProps): JSX.Element | null {
     <>
       <DataTable
         caption="Deletions and erasures"
-        note={countNote(answer, 'event')}
+        note={countNote(answer, 'removal')}
         columns={columns}
         rows={answer.rows}
         count={answer.count}

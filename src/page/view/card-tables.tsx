@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import { commandText } from '../../model/build-steps.js';
-import { countText, durationText, printable, shortId, sizeText, utcText } from '../../model/texts.js';
+import { countText, durationText, NONE, printable, shortId, sizeText, utcText } from '../../model/texts.js';
 import { timestampToDate } from '../../model/timestamp.js';
 import type { RelatedArtifact } from '../about.js';
 import type { EventLine } from '../event-line.js';
@@ -68,6 +68,11 @@ function Ended({ event }: { readonly event: EventLine }): JSX.Element {
   );
 }
 
+/** Bytes of the largest layer: its bar is whole. */
+export function largestOf(layers: readonly LayerLine[]): number {
+  return layers.reduce((largest, { size }) => Math.max(largest, size ?? 0), 1);
+}
+
 /** Columns of layers: ids, sizes drawn as bars of `largest`, and who shares them. */
 export function layerColumns(largest: number): Column<LayerLine>[] {
   return [
@@ -109,7 +114,7 @@ function Bar({ part, isShared }: { readonly part: number; readonly isShared: boo
 
 /** The layers of an image, bottom first. */
 export function Layers({ card: { image, layers } }: { readonly card: Card }): JSX.Element {
-  const largest = layers.reduce((most, { size }) => Math.max(most, size ?? 0), 1);
+  const largest = largestOf(layers);
   return (
     <DataTable
       caption="Layers"
@@ -134,7 +139,7 @@ export function Steps({ card: { image, steps, erased } }: { readonly card: Card 
     {
       title: 'Created',
       text: ({ created }) => created ?? undefined,
-      cell: ({ created }) => (created === null ? '' : dayAndTime(timestampToDate(created).getTime(), timeZone)),
+      cell: ({ created }) => (created === null ? NONE : dayAndTime(timestampToDate(created).getTime(), timeZone)),
       isShort: true,
     },
     {

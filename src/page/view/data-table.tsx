@@ -13,6 +13,9 @@ export const TABLE_ROWS = 25;
 /** Rows of a table as CSV. */
 export const CSV_ROWS = 100_000;
 
+/** An actor that stays on one line. */
+const SHORT_ACTOR = 20;
+
 /** A column of a table on the page and as CSV. */
 export interface Column<Row> {
   readonly title: string;
@@ -47,6 +50,7 @@ interface TableProps<Row> {
 export function DataTable<Row>(props: TableProps<Row>): JSX.Element | null {
   const { caption, columns, rows, keyOf, note } = props;
   const [shown, setShown] = useState(TABLE_ROWS);
+  const [isCut, setCut] = useState(false);
   if (rows.length === 0) return null;
   const visible = columns.filter(({ only }) => only !== 'csv');
   const some = props.readMore === undefined ? rows.slice(0, shown) : rows;
@@ -80,9 +84,19 @@ export function DataTable<Row>(props: TableProps<Row>): JSX.Element | null {
             Show more of {count.toLocaleString('en')}
           </button>
         )}
-        <button type="button" onClick={() => void download(props)} aria-label={`Download as CSV: ${caption}`}>
+        <button
+          type="button"
+          onClick={() => void download(props).then((rowsOfFile) => setCut(rowsOfFile < count))}
+          aria-label={`Download as CSV: ${caption}`}
+        >
           CSV
         </button>
+        {isCut && (
+          <span class="note" role="status">
+            The file has {CSV_ROWS.toLocaleString('en')} of {count.toLocaleString('en')} rows: choose a shorter period
+            for the others.
+          </span>
+        )}
       </p>
     </div>
   );
@@ -113,11 +127,13 @@ function classOf<Row>({ isNumber = false, isShort = false }: Column<Row>): strin
   return isShort ? 'short' : undefined;
 }
 
-async function download<Row>({ columns, rows, allRows, file }: TableProps<Row>): Promise<void> {
+/** Saves a table as CSV, and resolves with the number of its rows. */
+async function download<Row>({ columns, rows, allRows, file }: TableProps<Row>): Promise<number> {
   const parts = columns.filter(({ only }) => only !== 'page');
   const all = allRows === undefined ? rows : await allRows();
   const lines = [parts.map(({ title }) => title), ...all.map((row) => parts.map(({ text }) => text(row)))];
   save(lines.map((cells) => `${csvRow(cells)}\r\n`).join(''), `${file}.csv`);
+  return all.length;
 }
 
 /** Columns of the event that a row is about: when, who, why, which. */
@@ -132,7 +148,14 @@ export function eventColumns<Row>(
       cell: (row) => dayAndTime(eventOf(row).time, timeZone),
       isShort: true,
     },
-    { title: 'By', text: (row) => eventOf(row).actor },
+    {
+      title: 'By',
+      text: (row) => eventOf(row).actor,
+      cell: (row) => {
+        const actor = printable(eventOf(row).actor);
+        return actor.length > SHORT_ACTOR ? actor : <span class="short">{actor}</span>;
+      },
+    },
     { title: 'Why', text: (row) => eventOf(row).reason, cell: (row) => <Why event={eventOf(row)} isFirst /> },
     { title: 'Request', text: (row) => eventOf(row).requestId, only: 'csv' },
     {

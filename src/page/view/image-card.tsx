@@ -138,6 +138,9 @@ function State({ begun, ended, erased, isPresent, words }: StateProps): JSX.Elem
     <>
       {begun !== undefined && <Happened what={words[0]} event={begun} />}
       {begun === undefined && !isPresent && <p class="state bad">It was not in the store yet.</p>}
+      {begun === undefined && isPresent && (
+        <p class="state quiet">{words[0]} before the first event that this page has</p>
+      )}
       {ended !== undefined && <Happened what={words[1]} event={ended} isBad />}
       {erased !== undefined && <Happened what="its content erased" event={erased} isBad />}
     </>

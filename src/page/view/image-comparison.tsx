@@ -3,7 +3,7 @@ import type { Digest } from '../../model/digest.js';
 import { countText, printable, shortId, sizeText } from '../../model/texts.js';
 import type { ComparedImage, ImageDifferences, KeyDifference } from '../compare.js';
 import type { LayerLine } from '../image-card.js';
-import { layerColumns } from './card-tables.js';
+import { largestOf, layerColumns } from './card-tables.js';
 import { type Column, DataTable } from './data-table.js';
 import { ImageLink } from './facts.js';
 import { linkTo, usePage, useAnswer } from './page-context.js';
@@ -46,7 +46,7 @@ function Differences({ answer }: { readonly answer: ImageDifferences }): JSX.Ele
     ...beforeOnly.map((layer) => ({ ...layer, side: 'before' as const })),
     ...afterOnly.map((layer) => ({ ...layer, side: 'after' as const })),
   ];
-  const largest = rows.reduce((most, { size }) => Math.max(most, size ?? 0), 1);
+  const largest = largestOf(rows);
   const sideTexts = { both: 'both', before: shortId(before.image), after: shortId(after.image) };
   const columns: Column<LayerSide>[] = [
     {
