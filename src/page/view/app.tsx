@@ -88,17 +88,19 @@ function Sections({ ask, overview, version, source }: SectionsProps): JSX.Elemen
   const [shown, show] = useShown();
   const timeZone = shown.zone === 'utc' ? UTC : systemTimeZone();
   const { range } = overview;
-  const { answer: moment } = useAnswer(`${version} ${shown.at} ${timeZone}`, () =>
-    ask('moment', { text: momentText(shown.at), nowMs: Date.now(), timeZone }),
-  );
+  const { answer } = useAnswer(`${version} ${shown.at} ${timeZone}`, async () => ({
+    moment: await ask('moment', { text: momentText(shown.at), nowMs: Date.now(), timeZone }),
+    // With its moment: what is shown must not be called now before it is.
+    isNow: shown.at === undefined,
+  }));
   const from = range?.from ?? 0;
   const last = range?.to ?? 0;
   const axis = useMemo(() => {
     const end = source.kind === 'document' ? source.log.madeAt : Date.now();
     return { from, to: Math.max(last, end, from + 1) };
   }, [from, last]);
-  if (moment === undefined || range === undefined) return null;
-  const isNow = shown.at === undefined;
+  if (answer === undefined || range === undefined) return null;
+  const { moment, isNow } = answer;
   const page: Page = { ask, overview, version, shown, show, moment, isNow, timeZone, axis };
   return (
     <PageProvider value={page}>

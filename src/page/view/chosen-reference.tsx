@@ -9,12 +9,19 @@ import { dayAndTime, wholeTime } from './times.js';
 
 /** The chosen reference: what it pointed at at the moment, in a sentence, and all its periods until then. */
 export function ChosenReference({ reference }: { readonly reference: string }): JSX.Element | null {
-  const { ask, moment, isNow, shown, timeZone, version } = usePage();
-  const { answer } = useAnswer(`${version} ${moment.seq} ${reference}`, () =>
-    ask('reference', { seq: moment.seq, reference }),
+  const page = usePage();
+  const { ask, shown, timeZone, version } = page;
+  const { answer } = useAnswer(
+    `${version} ${page.moment.seq} ${page.moment.time} ${page.isNow} ${reference}`,
+    async () => ({
+      ...(await ask('reference', { seq: page.moment.seq, reference })),
+      moment: page.moment,
+      isNow: page.isNow,
+    }),
   );
   if (answer === undefined) return null;
-  const { row, periods, earlier } = answer;
+  // Of the moment that was answered for, which is not yet the next one.
+  const { row, periods, earlier, moment, isNow } = answer;
   const name = printable(familiarReference(reference));
   return (
     <article class="chosen-reference" aria-label={name}>
