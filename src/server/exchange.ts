@@ -41,6 +41,8 @@ export interface ServerEnv {
     caller: Caller;
     /** Its pattern, where the path alone does not have it: for metrics. */
     route?: string;
+    /** Minor version of Docker's Engine API that the client speaks. */
+    apiMinor?: number;
     /** Why the request was refused. */
     refusal?: Pick<Refusal, 'reason' | 'user'>;
   };
