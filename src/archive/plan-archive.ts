@@ -33,6 +33,7 @@ export type PlannedEntry =
 /** Contents of an archive before its first byte: unique blobs, ordered by content only. */
 class ArchivePlan {
   readonly #blobs = new Map<string, PlannedEntry>();
+  readonly #documents = new Set<Digest>();
   readonly #files: PlannedEntry[] = [];
 
   addBytes(digest: Digest, bytes: Uint8Array): void {
@@ -40,8 +41,13 @@ class ArchivePlan {
     this.#blobs.set(name, { type: 'bytes', name, bytes });
   }
 
-  has(digest: Digest): boolean {
-    return this.#blobs.has(blobName(digest));
+  /** Plans a document and what it names. One that was planned as a blob has no parts in the plan yet. */
+  addDocument({ descriptor, bytes, blobs, parts }: WrittenDocument): void {
+    if (this.#documents.has(descriptor.digest)) return;
+    this.#documents.add(descriptor.digest);
+    this.addBytes(descriptor.digest, bytes);
+    for (const blob of blobs) this.addBlob(blob);
+    for (const part of parts) this.addDocument(part);
   }
 
   /** Plans a blob that is opened when its turn comes. */
@@ -119,9 +125,9 @@ export function planArchive(saved: SavedArchive, options: PlanOptions): ArchiveP
   const images = [...saved.images].sort((a, b) => compare(a.id, b.id));
   const names = nameTargets(saved, documents, options.platform ?? hostPlatform());
   for (const image of images) plan.addBytes(image.id, image.config);
-  for (const { document } of names) addDocument(plan, document);
+  for (const { document } of names) plan.addDocument(document);
   const entries = indexEntries(saved, names, documents);
-  for (const { document } of entries) addDocument(plan, document);
+  for (const { document } of entries) plan.addDocument(document);
   const annotations = layoutAnnotations(saved.references, onNotice);
   plan.addFile(
     'index.json',
@@ -185,13 +191,6 @@ function nameTargets(saved: SavedArchive, documents: SavedDocuments, platform: P
     if (document !== undefined) names.push({ reference, image: chosen, document });
   }
   return names;
-}
-
-function addDocument(plan: ArchivePlan, document: WrittenDocument): void {
-  if (plan.has(document.descriptor.digest)) return;
-  plan.addBytes(document.descriptor.digest, document.bytes);
-  for (const blob of document.blobs) plan.addBlob(blob);
-  for (const part of document.parts) addDocument(plan, part);
 }
 
 /** An entry of index.json. */

@@ -185,6 +185,19 @@ test('indexes that share parts are walked once each', async (t) => {
   for (const format of ['docker', 'oci'] as const) t.is(await entriesOf(await savedBytes(saved, { format })), 45);
 });
 
+test('an image whose manifest is also a blob of an artifact is saved with its layers', async (t) => {
+  const image = await buildImage(['a']);
+  const manifest = manifestOf(image);
+  const chart = artifactOf(descriptor(EMPTY, '{}'), { layers: [manifestDescriptor(manifest)] });
+  const index = indexOf([manifestDescriptor(chart), manifestDescriptor(manifest)]);
+  const entry = descriptor(`${OCI}.index.v1+json`, index, named('x:1'));
+  const bytes = ['{}', image.config, ...image.layers, manifest, chart, index];
+  const { contents } = await readBytes(await layout([entry], bytes));
+  for (const format of ['docker', 'oci'] as const) {
+    t.is(await entriesOf(await savedBytes(toSaved(contents), { format })), bytes.length);
+  }
+});
+
 test('what is not there whole is saved smaller or not at all, with a notice', async (t) => {
   const artifacts = new Artifacts();
   const [kept, lost] = [artifacts.add('{"kept":1}'), artifacts.add('{"lost":1}')];
