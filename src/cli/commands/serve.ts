@@ -219,7 +219,8 @@ async function announce(
   if (json) return said.line(jsonText({ urls, store: directory, pid: process.pid }));
   if (quiet) return;
   await said.line(printable(`serving ${directory} at ${urls.join(', ')}`));
-  for (const path of docker) await said.line(printable(`docker's own clients: DOCKER_HOST=unix://${path} docker images`));
+  for (const path of docker)
+    await said.line(printable(`docker's own clients: DOCKER_HOST=unix://${path} docker images`));
   const [registry] = urls.flatMap((url) => /^https?:\/\/(.*)$/.exec(url)?.[1] ?? []);
   if (registry === undefined) return;
   const host = registry.replace(/^127\.0\.0\.1:/, 'localhost:').replace(/^(?:0\.0\.0\.0|\[::\]):/, 'HOST:');

@@ -2,17 +2,9 @@ import { type Context, Hono } from 'hono';
 import { isStoreError } from '../../errors.js';
 import { familiarReference } from '../../model/reference.js';
 import type { LoadResult } from '../../store/store.js';
-import { bodyOf, requireAction, type ServerEnv, streamed } from '../exchange.js';
-import {
-  badRequest,
-  type Docker,
-  type DockerExchange,
-  jsonText,
-  noSuchImage,
-  notImplemented,
-  requireWrite,
-  writeOptions,
-} from './docker.js';
+import { requireAction, type ServerEnv, streamed } from '../exchange.js';
+import { type Docker, type DockerExchange, jsonLines, requireWrite, withBody, writeOptions } from './docker.js';
+import { badRequest, noSuchImage, notImplemented } from './failures.js';
 import { importImage } from './import.js';
 import { findImage, platformOf } from './image-source.js';
 import { pullImage, pushed } from './registry.js';
@@ -37,8 +29,13 @@ async function loadImages(c: DockerExchange, docker: Docker): Promise<Response> 
   requireWrite(c, docker, 'push');
   const { store, signal } = docker.service;
   const platform = (c.req.queries('platform') ?? []).flatMap((text) => platformOf(text) ?? []);
-  const result = await store.load(bodyOf(c), { ...writeOptions(c), platform, signal });
-  return jsonText(c, loadedLines(result).map(streamLine).join(''));
+  const options = { ...writeOptions(c), platform, signal };
+  const result = await withBody(c, (body) => store.load(body, options));
+  return jsonLines(
+    c,
+    docker,
+    loadedLines(result).map((text) => ({ stream: `${text}\n` })),
+  );
 }
 
 function loadedLines({ images, references, notices }: LoadResult): string[] {
@@ -48,10 +45,6 @@ function loadedLines({ images, references, notices }: LoadResult): string[] {
     ...references.map(({ reference }) => `Loaded image: ${familiarReference(reference)}`),
     ...images.filter(({ id }) => !named.has(id)).map(({ id }) => `Loaded image ID: ${id}`),
   ];
-}
-
-function streamLine(text: string): string {
-  return `${JSON.stringify({ stream: `${text}\n` })}\n`;
 }
 
 /** A failure after the first byte cuts the connection: a client would keep what it has as an archive. */
@@ -90,12 +83,8 @@ async function createImage(c: DockerExchange, docker: Docker): Promise<Response>
   }
   const { changes = [] } = c.req.queries();
   const { message, platform } = c.req.query();
-  const id = await importImage(docker.service.store, bodyOf(c), {
-    target: repo === '' ? undefined : targetOf(repo, tag),
-    changes,
-    message,
-    platform,
-    write: writeOptions(c),
-  });
-  return jsonText(c, `${JSON.stringify({ status: id })}\n`);
+  const target = repo === '' ? undefined : targetOf(repo, tag);
+  const request = { target, changes, message, platform, write: writeOptions(c) };
+  const id = await withBody(c, (body) => importImage(docker.service.store, body, request));
+  return jsonLines(c, docker, [{ status: id }]);
 }

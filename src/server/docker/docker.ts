@@ -1,9 +1,9 @@
+import { Readable } from 'node:stream';
 import type { Context } from 'hono';
-import { isStoreError } from '../../errors.js';
-import { canonicalReference, familiarReference } from '../../model/reference.js';
+import { MAX_DISCARDED_BODY_BYTES } from '../../limits.js';
 import type { WriteOptions } from '../../store/store.js';
 import type { Action } from '../access/access.js';
-import { callerOrigin, requireAction, type ServerEnv } from '../exchange.js';
+import { bodyOf, callerOrigin, requireAction, type ServerEnv, streamed } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 import type { Service } from '../service.js';
 import type { ImageSource } from './image-source.js';
@@ -36,12 +36,53 @@ export function minorOf(c: DockerExchange): number {
  * copies a stream to its output instead of reading it.
  */
 export function json(c: DockerExchange, value: unknown, status: 200 | 201 = 200): Response {
-  return jsonText(c, `${JSON.stringify(value)}\n`, status);
+  return c.body(`${JSON.stringify(value)}\n`, status, { 'content-type': 'application/json' });
 }
 
-/** The same for text that is JSON. */
-export function jsonText(c: DockerExchange, text: string, status: 200 | 201 = 200): Response {
-  return c.body(text, status, { 'content-type': 'application/json' });
+/**
+ * Answers with a stream of values, a line each. It has no length: the SDK for Python reads a stream
+ * that has one as a single value.
+ */
+export function jsonLines(c: DockerExchange, { service }: Docker, values: readonly object[]): Promise<Response> {
+  const body = Readable.from(
+    values.map((value) => `${JSON.stringify(value)}\n`),
+    { objectMode: false },
+  );
+  const { onFailure } = service;
+  return streamed(c, { status: 200, headers: { 'content-type': 'application/json' }, onFailure }, body);
+}
+
+/**
+ * Runs `work` on the body of a request. If that fails, what the client still sends is read up to a
+ * limit: not every client looks for an answer before it has sent all.
+ */
+export async function withBody<Result>(
+  c: DockerExchange,
+  work: (body: AsyncIterable<Uint8Array>) => Promise<Result>,
+): Promise<Result> {
+  const { incoming } = c.env;
+  if (incoming === undefined) return work(bodyOf(c));
+  const rest: AsyncIterable<Uint8Array> = {
+    [Symbol.asyncIterator]: () => incoming.iterator({ destroyOnReturn: false }) as AsyncIterator<Uint8Array>,
+  };
+  try {
+    return await work(rest);
+  } catch (error) {
+    await discard(rest);
+    throw error;
+  }
+}
+
+async function discard(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  let read = 0;
+  try {
+    for await (const { length } of chunks) {
+      read += length;
+      if (read > MAX_DISCARDED_BODY_BYTES) return;
+    }
+  } catch {
+    // The client is gone: it has no use for the answer either.
+  }
 }
 
 /** Reads a parameter as Docker does: anything but a word for no is yes. */
@@ -60,28 +101,4 @@ export function requireWrite(c: DockerExchange, { service }: Docker, action: Act
 /** Returns what the events of a write record of the request. */
 export function writeOptions(c: DockerExchange): WriteOptions {
   return callerOrigin(c, 'docker');
-}
-
-/** Returns the refusal of a request with a wrong parameter. */
-export function badRequest(message: string): HttpFailure {
-  return new HttpFailure(400, 'REQUEST_INVALID', message);
-}
-
-/** Returns the refusal of what imagelog does not do. */
-export function notImplemented(what: string): HttpFailure {
-  return new HttpFailure(501, 'UNSUPPORTED', `imagelog is a store of images, it does not ${what}`);
-}
-
-/** Returns the answer for an unknown image. SDKs know it by its first words. */
-export function noSuchImage(name: string): HttpFailure {
-  return new HttpFailure(404, 'NAME_UNKNOWN', `No such image: ${withTag(name)}`);
-}
-
-function withTag(name: string): string {
-  try {
-    return familiarReference(canonicalReference(name));
-  } catch (error) {
-    if (isStoreError(error, 'REFERENCE_INVALID')) return name;
-    throw error;
-  }
 }

@@ -1,7 +1,8 @@
 import { Hono } from 'hono';
 import { requireAction, type ServerEnv } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
-import { type Docker, type DockerExchange, json, notImplemented, requireWrite } from './docker.js';
+import { type Docker, type DockerExchange, json, requireWrite } from './docker.js';
+import { notImplemented } from './failures.js';
 
 /** Parts of the API that are of a daemon which runs containers. */
 const ELSEWHERE = [

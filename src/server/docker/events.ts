@@ -11,7 +11,6 @@ import { waitForReader } from '../service/body-watch.js';
 import type { Service } from '../service.js';
 import { type DockerExchange, minorOf } from './docker.js';
 import { type Filters, fitsLabels, parseFilters, parseTime } from './filters.js';
-import { IMPORTED } from './import.js';
 
 /** Keys of filters that only events of other things than images can match. */
 const OTHERS = ['container', 'daemon', 'network', 'node', 'plugin', 'secret', 'service', 'volume', 'config'];
@@ -181,7 +180,7 @@ class EventWriter {
   #imageEvent(event: StoredEvent): ImageEvent | undefined {
     switch (event.type) {
       case 'ImageCreated':
-        return { action: this.#cameBy(event), id: event.image, name: event.image };
+        return { action: cameBy(event), id: event.image, name: event.image };
       case 'ImageDeleted':
         return { action: 'delete', id: event.image, name: event.image };
       case 'ReferenceSet': {
@@ -193,13 +192,6 @@ class EventWriter {
       default:
         return undefined;
     }
-  }
-
-  #cameBy({ via, image, transaction }: StoredEvent & { readonly image: ImageId }): string {
-    if (via === 'pull' || via === 'mirror') return 'pull';
-    // An import makes its layer before, and its tag after.
-    if (via !== 'docker' || transaction.count > 1) return 'load';
-    return this.#configOf(image)?.history[0]?.comment === IMPORTED ? 'import' : 'load';
   }
 
   /** Those of an image that is gone are not read: it would take the views of its time. */
@@ -217,6 +209,12 @@ class EventWriter {
   }
 }
 
+/** An import makes its layer before, and sets its tag after: the image is a transaction of its own. */
+function cameBy({ via, transaction }: StoredEvent): string {
+  if (via === 'pull' || via === 'mirror') return 'pull';
+  return via === 'docker' && transaction.count === 1 ? 'import' : 'load';
+}
+
 function isWanted({ action, id, name }: ImageEvent, filters: Filters): boolean {
   const fits = (key: string, values: readonly string[]): boolean => {
     const wanted = filters.get(key);
@@ -224,7 +222,9 @@ function isWanted({ action, id, name }: ImageEvent, filters: Filters): boolean {
   };
   const isOther = OTHERS.some((key) => (filters.get(key) ?? []).length > 0);
   const names = [id, name, withoutTag(name)];
-  return !isOther && fits('type', ['image']) && fits('event', [action]) && fits('scope', ['local']) && fits('image', names);
+  return (
+    !isOther && fits('type', ['image']) && fits('event', [action]) && fits('scope', ['local']) && fits('image', names)
+  );
 }
 
 function withoutTag(name: string): string {

@@ -1,4 +1,4 @@
-import { badRequest } from './docker.js';
+import { badRequest } from './failures.js';
 
 /** Filters of a request: values by key. */
 export type Filters = ReadonlyMap<string, readonly string[]>;

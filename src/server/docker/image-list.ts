@@ -7,7 +7,7 @@ import { globMatcher } from '../../model/reference-pattern.js';
 import { createChainId } from '../../model/rootfs.js';
 import { byInstant, type Instant, instantOf, ZERO_TIMESTAMP } from '../../model/timestamp.js';
 import type { ListedImage } from '../../store/images.js';
-import { badRequest } from './docker.js';
+import { badRequest } from './failures.js';
 import { type Filters, fitsLabels, parseTime, refuseOthers, truthOf } from './filters.js';
 import { findImage, imageNames, type ImageSource } from './image-source.js';
 

@@ -6,14 +6,17 @@ import type { Platform } from '../../model/platform.js';
 import { canonicalReference, familiarReference } from '../../model/reference.js';
 import type { PastStore } from '../../store/past/audit.js';
 import { HttpFailure } from '../failure.js';
-import { badRequest, noSuchImage } from './docker.js';
+import { badRequest, noSuchImage } from './failures.js';
 
 /** Layers of a store at one moment. */
 export type LayerTable = ReadonlyMap<ChainId, Pick<LayerFacts, 'size' | 'diffSize'>>;
 
 /** What is read of a store: the present one, or a past one. */
 export interface ImageSource
-  extends Pick<PastStore, 'get' | 'search' | 'resolve' | 'references' | 'children' | 'imageEntries' | 'getLastUpdated'> {
+  extends Pick<
+    PastStore,
+    'get' | 'search' | 'resolve' | 'references' | 'children' | 'imageEntries' | 'getLastUpdated'
+  > {
   readonly layers: { map(): LayerTable };
 }
 

@@ -4,17 +4,8 @@ import { formatReference, parseReference } from '../../model/reference.js';
 import { isStoreError } from '../../errors.js';
 import { type Timestamp, timestampFromMs, ZERO_TIMESTAMP } from '../../model/timestamp.js';
 import { requireAction, type ServerEnv } from '../exchange.js';
-import {
-  badRequest,
-  type Docker,
-  type DockerExchange,
-  flag,
-  json,
-  minorOf,
-  notImplemented,
-  requireWrite,
-  writeOptions,
-} from './docker.js';
+import { type Docker, type DockerExchange, flag, json, minorOf, requireWrite, writeOptions } from './docker.js';
+import { badRequest, notImplemented } from './failures.js';
 import { parseFilters } from './filters.js';
 import { historyOf, imageFacts } from './image-facts.js';
 import { listImages } from './image-list.js';

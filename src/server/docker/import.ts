@@ -3,7 +3,7 @@ import type { ImageId } from '../../model/digest.js';
 import { hostArchitecture, hostOs, parsePlatform } from '../../model/platform.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { WriteOptions } from '../../store/store.js';
-import { badRequest } from './docker.js';
+import { badRequest } from './failures.js';
 
 /** How a root filesystem becomes an image. */
 interface ImportRequest {
@@ -19,7 +19,7 @@ interface ImportRequest {
 }
 
 /** Comment of an imported image without another. */
-export const IMPORTED = 'Imported from -';
+const IMPORTED = 'Imported from -';
 
 /** Makes an image of one layer from a tar, which may be compressed. */
 export async function importImage(
@@ -134,8 +134,10 @@ function pairsOf(instruction: string, text: string): Readonly<Record<string, str
 function wordsOf(text: string): string[] {
   const words = text.match(/(?:\\.|"(?:\\.|[^"\\])*"|'[^']*'|[^\s"'\\])+/g) ?? [];
   return words.map((word) =>
-    word.replaceAll(/\\(.)|"((?:\\.|[^"\\])*)"|'([^']*)'/g, (_, escaped?: string, double?: string, single?: string) =>
-      escaped ?? single ?? (double ?? '').replaceAll(/\\(["\\$])/g, '$1'),
+    word.replaceAll(
+      /\\(.)|"((?:\\.|[^"\\])*)"|'([^']*)'/g,
+      (_, escaped?: string, double?: string, single?: string) =>
+        escaped ?? single ?? (double ?? '').replaceAll(/\\(["\\$])/g, '$1'),
     ),
   );
 }

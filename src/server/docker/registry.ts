@@ -1,10 +1,11 @@
 import { StoreError } from '../../errors.js';
 import { familiarReference, formatReference, parseReference } from '../../model/reference.js';
-import { type Credentials, type FindCredentials } from '../../registry-client/credentials.js';
+import type { Credentials, FindCredentials } from '../../registry-client/credentials.js';
 import { loadPulled, Pull } from '../../registry-client/pull.js';
 import { pushImage } from '../../registry-client/push.js';
 import { HttpFailure } from '../failure.js';
-import { badRequest, type Docker, type DockerExchange, jsonText, requireWrite, writeOptions } from './docker.js';
+import { type Docker, type DockerExchange, jsonLines, requireWrite, writeOptions } from './docker.js';
+import { badRequest } from './failures.js';
 import { platformOf } from './image-source.js';
 
 /** Pulls an image: all platforms with their index, unless one is asked for. Answers once it is there whole. */
@@ -23,19 +24,21 @@ export async function pullImage(c: DockerExchange, docker: Docker, fromImage: st
   });
   const { path, tag: pulledTag = '' } = parseReference(name);
   const what = pulled.images.some(({ created }) => created) ? 'Downloaded newer image for' : 'Image is up to date for';
-  return jsonText(c, [
+  return jsonLines(c, docker, [
     { status: `Pulling from ${path}`, id: pulledTag },
     ...pulled.notices.map((status) => ({ status })),
     { status: `Digest: ${pulled.digest}` },
     { status: `Status: ${what} ${familiarReference(name)}` },
-  ].map(line).join(''));
+  ]);
 }
 
 /** A digest comes as a tag. @throws {HttpFailure} 400 */
 function pulledName(fromImage: string, tag: string): string {
   const { domain, path, digest, tag: own } = named(fromImage);
   if (tag === '' && digest !== undefined) return formatReference({ domain, path, digest });
-  const name = tag.includes(':') ? `${domain}/${path}@${tag}` : `${domain}/${path}:${tag === '' ? (own ?? 'latest') : tag}`;
+  const name = tag.includes(':')
+    ? `${domain}/${path}@${tag}`
+    : `${domain}/${path}:${tag === '' ? (own ?? 'latest') : tag}`;
   return formatReference(named(name));
 }
 
@@ -57,16 +60,12 @@ export async function pushed(c: DockerExchange, docker: Docker, given: string): 
   const options = { credentials: credentialsOf(c), signal, platform: platformOf(platform) };
   const result = await asAnswer(() => pushImage(store, { name, target: name }, options));
   const pushedTag = parseReference(name).tag ?? '';
-  return jsonText(c, [
+  return jsonLines(c, docker, [
     { status: `The push refers to repository [${domain}/${path}]` },
     ...result.notices.map((status) => ({ status })),
     { status: `${pushedTag}: digest: ${result.digest}` },
     { progressDetail: {}, aux: { Tag: pushedTag, Digest: result.digest } },
-  ].map(line).join(''));
-}
-
-function line(value: object): string {
-  return `${JSON.stringify(value)}\n`;
+  ]);
 }
 
 /** 401 would make the docker command line ask for a password, and wait. */

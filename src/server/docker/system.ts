@@ -86,7 +86,14 @@ async function diskUsage(c: DockerExchange, { images }: Docker): Promise<object>
   const asked = minor < 42 ? [] : (c.req.queries('type') ?? []);
   const wanted = new Set<string>(asked.length === 0 ? TYPES : asked);
   const source = await images();
-  const request = { all: false, filters: new Map(), withShared: true, containers: 0, minor, nowMs: Date.now() } as const;
+  const request = {
+    all: false,
+    filters: new Map(),
+    withShared: true,
+    containers: 0,
+    minor,
+    nowMs: Date.now(),
+  } as const;
   let layersSize = 0;
   for (const { diffSize } of source.layers.map().values()) layersSize += diffSize;
   return {

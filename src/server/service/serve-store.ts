@@ -115,11 +115,7 @@ interface Listeners extends Opened {
   readonly options: ServeOptions;
 }
 
-async function listenWith(
-  server: StoreServer,
-  service: Service,
-  { options, log, tls }: Listeners,
-): Promise<Listening> {
+async function listenWith(server: StoreServer, service: Service, { options, log, tls }: Listeners): Promise<Listening> {
   const { metrics, proxies } = service;
   const sockets = options.docker ?? [];
   const listening = await listen(server.listener, {
