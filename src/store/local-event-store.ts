@@ -6,6 +6,7 @@ import { loadCode, StoreError } from '../errors.js';
 import { MAX_LOG_BYTES_AT_CLOSE } from '../limits.js';
 import { type Digest, type ImageId, isDigest, parseDigest } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
+import type { Image } from '../model/image.js';
 import type { Subject } from '../model/subjects.js';
 import { canonicalReference } from '../model/reference.js';
 import { saveArchive, saveArchiveTo, savedContents } from './archives/save-archive.js';
@@ -282,6 +283,12 @@ export class LocalEventStore extends ImageStore implements EventStore {
   history(subject: Subject | string, options?: HistoryOptions): AsyncIterable<StoredEvent> {
     this.#context.checkOpen();
     return this.#audit.history(subject, options);
+  }
+
+  async imageEver(id: ImageId): Promise<Image> {
+    this.#context.checkOpen();
+    mustBeString('id', id);
+    return this.#audit.imageEver(id);
   }
 
   async referenceHistory(reference: string): Promise<ReferenceInterval[]> {

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
-import { isStoreError } from '../../errors.js';
+import { type ErrorCode, isStoreError } from '../../errors.js';
 import type { ImageId } from '../../model/digest.js';
 import type { StoredEvent } from '../../model/events.js';
+import { Memo } from '../../model/memo.js';
 import { familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
 import { HttpFailure } from '../failure.js';
@@ -129,6 +130,7 @@ class EventWriter {
   /** Seq of the first event of the millisecond of the last one. */
   #first = 1;
   #nanos = 0n;
+  readonly #labels = new Memo((id) => this.#readLabels(id));
 
   constructor(store: EventStore, request: EventsRequest) {
     this.#store = store;
@@ -148,7 +150,7 @@ class EventWriter {
     const told = this.#imageEvent(event);
     if (told === undefined || !isWanted(told, filters)) return undefined;
     const { action, id, name } = told;
-    const labels = { ...this.#labelsOf(id), name };
+    const labels = { ...(action === 'delete' ? {} : await this.#labels.of(id)), name };
     if (!fitsLabels(filters, labels)) return undefined;
     const former = minor < 52 ? { status: action, id } : {};
     const sorted = Object.fromEntries(Object.entries(labels).sort(([one], [other]) => (one < other ? -1 : 1)));
@@ -194,20 +196,19 @@ class EventWriter {
     }
   }
 
-  /** Those of an image that is gone are not read: it would take the views of its time. */
-  #labelsOf(id: string): Readonly<Record<string, string>> {
-    return this.#configOf(id as ImageId)?.config?.labels ?? {};
-  }
-
-  #configOf(id: ImageId): ReturnType<EventStore['get']> | undefined {
+  /** Also those of an image that was deleted since; none of an artifact, and of one that was erased. */
+  async #readLabels(id: string): Promise<Readonly<Record<string, string>>> {
     try {
-      return this.#store.get(id);
+      return (await this.#store.imageEver(id as ImageId)).config?.labels ?? {};
     } catch (error) {
-      if (isStoreError(error) && error.kind === 'NotFound') return undefined;
+      if (isStoreError(error) && WITHOUT_CONFIG.includes(error.code)) return {};
       throw error;
     }
   }
 }
+
+/** The image was erased, or its digest is that of an artifact. */
+const WITHOUT_CONFIG: readonly ErrorCode[] = ['SUBJECT_NOT_FOUND', 'CONTENT_ERASED', 'CONFIG_INVALID'];
 
 /** An import makes its layer before, and sets its tag after: the image is a transaction of its own. */
 function cameBy({ via, transaction }: StoredEvent): string {

@@ -5,6 +5,7 @@ import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/d
 import type { LayerFacts, PlatformImage, ReferenceRemoved, ReferenceSet, StoredEvent } from '../../model/events.js';
 import { routeOf } from '../../model/route.js';
 import type { Subject } from '../../model/subjects.js';
+import type { Image } from '../../model/image.js';
 import type { Platform } from '../../model/platform.js';
 import type { ReadOptions } from '../follow/event-filter.js';
 import type { ImageReads, ReferenceEntry } from '../store.js';
@@ -169,6 +170,11 @@ export interface AuditReads {
    *   REFERENCE_INVALID; FILTER_INVALID for a type that no event about it can have; ABORTED
    */
   history(subject: Subject | string, options?: HistoryOptions): AsyncIterable<StoredEvent>;
+  /**
+   * Resolves with an image that is there or was, as its config has it: without parent and details.
+   * @throws {StoreError} SUBJECT_NOT_FOUND when no event is about it; CONTENT_ERASED
+   */
+  imageEver(id: ImageId): Promise<Image>;
   /**
    * Resolves with every period of a reference, oldest first, using only the index; of a pattern (as
    * in an event filter) those of each reference that ever matched it, removed ones too, sorted by
@@ -424,10 +430,18 @@ export class AuditReader implements AuditReads {
     throw new StoreError('SUBJECT_NOT_FOUND', `no event is about ${String(name).slice(0, 100)}`, { data: { subject } });
   }
 
+  async imageEver(id: ImageId): Promise<Image> {
+    await this.#known({ image: id });
+    return this.#configured(id);
+  }
+
   /** Returns the platform in an image's config, even of a deleted image. */
   #platformOf(id: ImageId): Platform {
-    const config = this.#context.readConfig(id);
-    return storedImage(config, { id, parent: undefined, details: undefined }).platform();
+    return this.#configured(id).platform();
+  }
+
+  #configured(id: ImageId): Image {
+    return storedImage(this.#context.readConfig(id), { id, parent: undefined, details: undefined });
   }
 
   /** Returns the type of the artifact that a reference was pointed at, by the index. */
