@@ -26,7 +26,7 @@ interface Sent {
 export class Engine {
   readonly store: EventStore;
   readonly socket: string;
-  /** What handlers failed with unexpectedly. */
+  /** What handlers failed with unexpectedly: it fails the test. */
   readonly failures: unknown[] = [];
 
   private constructor(store: EventStore, socket: string) {
@@ -50,7 +50,10 @@ export class Engine {
       ...options,
       server: { onFailure: (error) => engine.failures.push(error), ...options.server },
     });
-    t.teardown(() => served.stop(0));
+    t.teardown(async () => {
+      await served.stop(0);
+      for (const failure of engine.failures) throw failure;
+    });
     return engine;
   }
 

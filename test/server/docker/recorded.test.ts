@@ -64,7 +64,6 @@ for (const file of SAME) {
     t.is(status, response.status);
     t.is(headers['content-type'], response.headers['content-type']);
     t.is(text, response.body ?? '');
-    t.deepEqual(engine.failures, []);
   });
 }
 
