@@ -37,13 +37,16 @@ test('a load records who sent it, through what, and with which program', async (
     headers: { 'user-agent': 'Docker-Client/28.2.2 (linux)', 'x-request-id': 'r-1' },
   });
   for await (const { actor, via, agent, requestId, address } of engine.store.log.read()) {
-    t.deepEqual({ actor, via, agent, requestId, address }, {
-      actor: 'root',
-      via: 'docker',
-      agent: 'Docker-Client/28.2.2 (linux)',
-      requestId: 'r-1',
-      address: undefined,
-    });
+    t.deepEqual(
+      { actor, via, agent, requestId, address },
+      {
+        actor: 'root',
+        via: 'docker',
+        agent: 'Docker-Client/28.2.2 (linux)',
+        requestId: 'r-1',
+        address: undefined,
+      },
+    );
   }
 });
 

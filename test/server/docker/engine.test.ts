@@ -117,7 +117,10 @@ test('several sockets are served, and removed when the server stops', async (t) 
   const folder = await temporaryDirectory(t);
   const docker = ['a', 'b'].map((name) => join(folder, name));
   const served = await serveStore(store, { server: {}, listen: [], onNotice: () => undefined, docker });
-  t.deepEqual(served.urls, docker.map((path) => `unix:${path}`));
+  t.deepEqual(
+    served.urls,
+    docker.map((path) => `unix:${path}`),
+  );
   await served.stop(0);
   for (const path of docker) await t.throwsAsync(stat(path), { code: 'ENOENT' });
 });

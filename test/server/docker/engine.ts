@@ -98,6 +98,9 @@ export function lines<Value>(text: string): Value[] {
 
 /** Filters as the docker command line sends them. */
 export function filters(wanted: Readonly<Record<string, readonly string[]>>): string {
-  const map = Object.entries(wanted).map(([key, values]) => [key, Object.fromEntries(values.map((each) => [each, true]))]);
+  const map = Object.entries(wanted).map(([key, values]) => [
+    key,
+    Object.fromEntries(values.map((each) => [each, true])),
+  ]);
   return `filters=${encodeURIComponent(JSON.stringify(Object.fromEntries(map)))}`;
 }

@@ -41,7 +41,10 @@ test('a list is newest first, and its shape that of the version asked for', asyn
   t.deepEqual(tags.at(0), ['twice:1']);
   t.deepEqual(tags.at(-1), ['tiny:1']);
   const times = newest.map(({ Created }) => Created);
-  t.deepEqual(times, [...times].sort((a, b) => b - a));
+  t.deepEqual(
+    times,
+    [...times].sort((a, b) => b - a),
+  );
   t.deepEqual([newest[0]?.Containers, newest[0]?.VirtualSize], [0, undefined]);
   const [old] = await engine.get<Summary[]>('/v1.43/images/json');
   t.deepEqual([old?.Containers, old?.VirtualSize, old?.SharedSize], [-1, old?.Size, -1]);
@@ -110,7 +113,10 @@ test('an image is found by name, id and the beginning of it, with slashes escape
     t.is(Id, TINY, path);
   }
   t.deepEqual(await message(engine, 'GET', '/images/tiny/json'), [404, 'No such image: tiny:latest']);
-  t.deepEqual(await message(engine, 'GET', `/images/${'0'.repeat(64)}/json`), [404, `No such image: ${'0'.repeat(64)}`]);
+  t.deepEqual(await message(engine, 'GET', `/images/${'0'.repeat(64)}/json`), [
+    404,
+    `No such image: ${'0'.repeat(64)}`,
+  ]);
   const [status, text] = await message(engine, 'GET', '/images/UP/json');
   t.is(status, 400);
   t.regex(text, /^invalid reference format: /);
@@ -131,7 +137,9 @@ test('settings of containers are left out of the facts of an image since 1.50, a
 test('the facts of one platform are found by its name, and another platform is not', async (t) => {
   const engine = await Engine.start(t);
   await engine.load(archiveBytes('oci-multi-platform.tar'));
-  const [{ reference = '' } = {}] = engine.store.referenceEntries().filter(({ platforms = [] }) => platforms.length > 1);
+  const [{ reference = '' } = {}] = engine.store
+    .referenceEntries()
+    .filter(({ platforms = [] }) => platforms.length > 1);
   const of = (architecture: string): string =>
     `/images/${reference}/json?platform=${encodeURIComponent(JSON.stringify({ os: 'linux', architecture }))}`;
   t.is((await engine.get<{ Architecture: string }>(of('arm64'))).Architecture, 'arm64');
@@ -195,9 +203,11 @@ test('a removal by name takes the image with its last one, in one transaction', 
   const records = JSON.parse(last.text) as readonly { readonly Untagged?: string; readonly Deleted?: string }[];
   t.is(records[0]?.Untagged, 'twice:1');
   t.true((records[1]?.Deleted ?? '').startsWith('sha256:6351c87e3f65'));
-  const events = [];
-  for await (const event of engine.store.log.read({ reverse: true, limit: 3 })) events.push(event);
-  t.is(new Set(events.map(({ transaction }) => transaction.first)).size, 1);
+  const transactions = new Set<number>();
+  for await (const { transaction } of engine.store.log.read({ reverse: true, limit: 3 })) {
+    transactions.add(transaction.first);
+  }
+  t.is(transactions.size, 1);
 });
 
 test('what others are made from stays, whatever is forced', async (t) => {
