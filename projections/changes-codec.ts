@@ -1,14 +1,172 @@
+import { isStoreError } from '../src/errors.js';
 import type { LogEntry } from '../src/log/log.js';
 import { decodeRecord } from '../src/log/record.js';
+import { HASH_BYTES, type ImageId } from '../src/model/digest.js';
 import { eventFacts, factsOf } from '../src/model/event-table.js';
-import { isStoreError } from '../src/errors.js';
 import type { EventType, StoredEvent } from '../src/model/events.js';
+import type { Instant } from '../src/model/timestamp.js';
 import type { ErasuresView } from './content.js';
-import { type Creation, foldImageChanges, readCreations, writeImageChanges } from './image-changes.js';
-import { SnapshotDamage, type SnapshotReader, writeRows } from './snapshot-format.js';
-import { encodeSections, openSections, type Sections } from './snapshot-sections.js';
-import { type EncodedChanges, storeProjections, type ViewName, viewNames, type Views } from './views.js';
+import { NO_ROW } from './digest-index.js';
+import type { ImagesView } from './image-table.js';
+import { compacted, createdIn } from './images.js';
+import {
+  encodeSections,
+  openSections,
+  type Sections,
+  SnapshotDamage,
+  type SnapshotReader,
+  type SnapshotWriter,
+  writeRows,
+} from './snapshot-format.js';
 import { viewVersions } from './views-codec.js';
+import { type EncodedChanges, storeProjections, type ViewName, viewNames, type Views } from './views.js';
+
+/*
+ * The events of a stretch that change the images, with nothing but what the fold takes from them:
+ * a tenth of the time to read and fold. Each is a row: a number for its type, and its digests.
+ */
+
+const CREATED = 1;
+const DELETED = 2;
+const LINKED = 3;
+const UNLINKED = 4;
+
+/** In the place of a row that was not sought yet. */
+const NOT_SOUGHT = -2;
+
+const NO_INSTANT = 0;
+const SINCE_EPOCH = 1;
+const BEFORE_EPOCH = 2;
+
+/** Writes the events of a stretch that change the images. */
+function* writeImageChanges(out: SnapshotWriter, entries: readonly LogEntry[]): Generator<void> {
+  const events = entries.map(({ event }) => event).filter(changesImages);
+  let seq = 0;
+  yield* writeRows(out, events, (event) => {
+    switch (event.type) {
+      case 'ImageCreated':
+        out.uint(CREATED);
+        out.digest(event.image);
+        out.uint(event.seq - seq);
+        seq = event.seq;
+        out.optionalDigest(event.chainId);
+        writeInstant(out, createdIn(event));
+        break;
+      case 'ImageDeleted':
+        out.uint(DELETED);
+        out.digest(event.image);
+        break;
+      case 'ParentSet':
+        out.uint(LINKED);
+        out.digest(event.image);
+        out.digest(event.parent);
+        break;
+      default:
+        out.uint(UNLINKED);
+        out.digest(event.image);
+    }
+  });
+}
+
+type ImageEvent = Extract<StoredEvent, { type: 'ImageCreated' | 'ImageDeleted' | 'ParentSet' | 'ParentCleared' }>;
+
+function changesImages(event: StoredEvent): event is ImageEvent {
+  const { type } = event;
+  return type === 'ImageCreated' || type === 'ImageDeleted' || type === 'ParentSet' || type === 'ParentCleared';
+}
+
+/**
+ * Does to `view`, which the caller owns, what the fold of the written events does; returns the view
+ * that has it.
+ * @throws {SnapshotDamage} when malformed; `view` is then of no moment
+ */
+function foldImageChanges(view: ImagesView, input: SnapshotReader): ImagesView {
+  const { hashes, count } = input.tables;
+  // By number of digest: most are named twice.
+  const rows = new Int32Array(count + 1).fill(NOT_SOUGHT);
+  rows[0] = NO_ROW;
+  const rowOf = (number: number): number => {
+    const known = rows[number] as number;
+    if (known !== NOT_SOUGHT) return known;
+    const row = view.index.findHash(hashes, (number - 1) * HASH_BYTES);
+    rows[number] = row;
+    return row;
+  };
+  let seq = 0;
+  for (let left = input.count(); left > 0; left--) {
+    const kind = input.uint();
+    const image = input.digestNumber();
+    if (image === 0) throw new SnapshotDamage('it has a change of no image');
+    if (kind === CREATED) {
+      seq += input.uint();
+      const chain = input.digestNumber();
+      rows[image] = view.addHash(hashes, {
+        image: (image - 1) * HASH_BYTES,
+        chain: chain === 0 ? undefined : (chain - 1) * HASH_BYTES,
+        seq,
+        created: readInstant(input),
+      });
+    } else if (kind === LINKED) {
+      const [row, parent] = [rowOf(image), rowOf(input.digestNumber())];
+      if (row !== NO_ROW && parent !== NO_ROW) view.tree.attach(row, parent);
+    } else if (kind === UNLINKED) {
+      const row = rowOf(image);
+      if (row !== NO_ROW) view.tree.detach(row);
+    } else if (kind === DELETED) {
+      view.removeRow(rowOf(image));
+      rows[image] = NO_ROW;
+    } else {
+      throw new SnapshotDamage(`it has a change of kind ${kind}`);
+    }
+  }
+  input.end();
+  return compacted(view);
+}
+
+/** An image that was created, and by which event. */
+interface Creation {
+  readonly seq: number;
+  readonly image: ImageId;
+}
+
+/** Returns the creations among the written events. @throws {SnapshotDamage} when malformed */
+function readCreations(input: SnapshotReader): Creation[] {
+  const creations: Creation[] = [];
+  let seq = 0;
+  for (let left = input.count(); left > 0; left--) {
+    const kind = input.uint();
+    const image = input.digest<ImageId>();
+    if (kind === LINKED) input.digest();
+    if (kind !== CREATED) continue;
+    seq += input.uint();
+    input.optionalDigest();
+    readInstant(input);
+    creations.push({ seq, image });
+  }
+  input.end();
+  return creations;
+}
+
+function writeInstant(out: SnapshotWriter, instant: Instant | undefined): void {
+  if (instant === undefined) {
+    out.uint(NO_INSTANT);
+    return;
+  }
+  const { seconds, nanoseconds } = instant;
+  out.uint(seconds < 0 ? BEFORE_EPOCH : SINCE_EPOCH);
+  out.uint(Math.abs(seconds));
+  out.uint(nanoseconds);
+}
+
+function readInstant(input: SnapshotReader): Instant | undefined {
+  const kind = input.uint();
+  if (kind === NO_INSTANT) return undefined;
+  if (kind > BEFORE_EPOCH) throw new SnapshotDamage(`it has a time of kind ${kind}`);
+  const seconds = input.uint();
+  const nanoseconds = input.uint();
+  if (nanoseconds >= 1e9) throw new SnapshotDamage(`it has a time with ${nanoseconds} ns`);
+  return { seconds: kind === BEFORE_EPOCH ? -seconds : seconds, nanoseconds };
+}
 
 /*
  * Changes: the events of a stretch of the log as the views fold them. Those of images, most of a

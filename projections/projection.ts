@@ -1,5 +1,5 @@
 import type { EventType, StoredEvent } from '../src/model/events.js';
-import type { SnapshotReader, SnapshotWriter } from './snapshot-format.js';
+import type { SnapshotReader, ViewEncoder } from './snapshot-format.js';
 
 /**
  * A read model: a pure fold over the events of a log, in order. It depends on no clock, database or
@@ -14,9 +14,6 @@ export interface Projection<View> {
   /** Folds `event` in and returns the view; may modify `view`, which has no other holder. */
   evolve(view: View, event: StoredEvent): View;
 }
-
-/** Writes a view of one moment; yields whenever the writer is full, so that others can run. */
-export type ViewEncoder = (out: SnapshotWriter) => Iterable<void>;
 
 /** A projection whose view can be stored in snapshots. */
 export interface StoredProjection<View> extends Projection<View> {

@@ -1,6 +1,5 @@
 import { type EncodedViews, storeProjections, type ViewName, viewNames, type Views } from './views.js';
-import type { ViewEncoder } from './projection.js';
-import { encodeSections, openSections } from './snapshot-sections.js';
+import { encodeSections, openSections, type ViewEncoder } from './snapshot-format.js';
 
 /** Version of every projection in a snapshot. */
 export const viewVersions: Readonly<Record<ViewName, number>> = Object.fromEntries(

@@ -203,6 +203,8 @@ export const MAX_UPLOADS = 10_000;
 export const MAX_UPLOADED_BYTES_PER_OWNER = 256 * 1024 ** 3;
 /** Bytes that the uploads of all owners occupy, in progress and staged. */
 export const MAX_UPLOADED_BYTES = 1024 ** 4;
+/** Tags that one push may set: more do not fit into the line of a request. */
+export const MAX_TAGS_OF_PUSH = 100;
 /** Blobs of one owner that wait for a manifest, counted for each repository. */
 export const MAX_STAGED_BLOBS_PER_OWNER = 10_000;
 /** Blobs of all owners that wait for a manifest, counted for each repository. */
@@ -279,6 +281,8 @@ export const LOGIN_FAILURE_WINDOW_MS = 60_000;
 export const MAX_LOGIN_FAILURE_KEYS = 10_000;
 /** Milliseconds that a session token stands for a login: a removed user may do something so long. */
 export const SESSION_TOKEN_MS = 5 * 60 * 1_000;
+/** Seconds that the clock of an issuer of tokens may differ. */
+export const MAX_CLOCK_TOLERANCE_S = 300;
 /** Milliseconds to get a JWKS. */
 export const JWKS_TIMEOUT_MS = 5_000;
 /** Milliseconds before an unknown key makes a server get the JWKS again. */
@@ -317,6 +321,10 @@ export const MAX_PENDING_LOG_BYTES = 4 * 1024 * 1024;
 export const MAX_REGISTRY_MANIFEST_BYTES = 4 * 1024 * 1024;
 /** Any other JSON of a registry: tokens, errors, a page of tags. */
 export const MAX_REGISTRY_ANSWER_BYTES = 4 * 1024 * 1024;
+/** Body of a registry's error whose reason is shown; a larger one is no error of the protocol. */
+export const MAX_REGISTRY_REASON_BYTES = 64 * 1024;
+/** Characters of that reason in a message. */
+export const MAX_REGISTRY_REASON_LENGTH = 200;
 /** Pages of a list of a registry, some 1,000 entries each. */
 export const MAX_REGISTRY_PAGES = 1_000;
 /** Redirects that one request to a registry follows. */
@@ -355,6 +363,8 @@ export const MAX_FEED_CHUNK_BYTES = 64 * 1024;
 export const MAX_FEED_CHANNEL_EVENTS = 1_000;
 /** Newest events kept for all clients that follow: some 20 MB. */
 export const MAX_FEED_EVENTS = 20_000;
+/** JSON body of a request to the feed: a filter and a number. */
+export const MAX_FEED_BODY_BYTES = 64 * 1024;
 /** Events that a request for those of a consumer gets. */
 export const MAX_CONSUMER_BATCH_EVENTS = 1_000;
 /** Events of such an answer as JSON, at least one event. */

@@ -1,7 +1,7 @@
 import type { Option } from 'commander';
 import { credentialFinder } from '../registry-client/credentials.js';
 import type { RegistryOptions } from '../registry-client/registry-session.js';
-import type { UploadResult } from '../registry-client/upload-tree.js';
+import type { UploadResult } from '../registry-client/push.js';
 import { familiarReference } from '../model/reference.js';
 import { answer, type CommandContext } from './context.js';
 import { noticeLine } from './failure.js';

@@ -1,7 +1,60 @@
-import type { StoredEvent } from '../model/events.js';
+import type { Digest, ImageId } from '../model/digest.js';
+import { distinct } from '../model/event-facts.js';
+import { factsOf } from '../model/event-table.js';
+import type { EventType, StoredEvent } from '../model/events.js';
 import type { EventFilter, ReadOptions, StoreLog } from '../store/follow/event-filter.js';
-import { eventOf, LogCursor, type ReadingOrder } from './log-cursor.js';
 import { TransactionTally } from './render/transaction-summary.js';
+
+/** How events are read. */
+export interface ReadingOrder {
+  readonly reverse?: boolean | undefined;
+  /** The last event that may be shown: nothing is read beyond it. */
+  readonly head: number;
+  readonly signal: AbortSignal;
+}
+
+/** Events to skip rather than begin to read elsewhere. */
+const MOST_SKIPPED = 64;
+
+/** Returns what an iterator yielded; undefined at its end. */
+function eventOf(result: IteratorResult<StoredEvent, unknown>): StoredEvent | undefined {
+  return result.done === true ? undefined : result.value;
+}
+
+/** Reads a log from one place to a later one: over a short gap, or by a new read. */
+class LogCursor {
+  readonly #log: Pick<StoreLog, 'read'>;
+  readonly #order: ReadingOrder;
+  #events: AsyncIterator<StoredEvent> | undefined;
+  /** Seq of the next event. */
+  #at = 0;
+
+  constructor(log: Pick<StoreLog, 'read'>, order: ReadingOrder) {
+    this.#log = log;
+    this.#order = order;
+  }
+
+  /** Makes `seq` the next event. */
+  async seek(seq: number): Promise<void> {
+    const { reverse = false, head, signal } = this.#order;
+    const gap = reverse ? this.#at - seq : seq - this.#at;
+    if (this.#events === undefined || gap < 0 || gap > MOST_SKIPPED) {
+      await this.#events?.return?.();
+      const range = reverse ? { from: 1, to: seq } : { from: seq, to: head };
+      this.#events = this.#log.read({ ...range, reverse, signal });
+      this.#at = seq;
+      return;
+    }
+    while (this.#at !== seq) await this.next();
+  }
+
+  /** Returns the next event in the reading order; undefined at the end. */
+  async next(): Promise<StoredEvent | undefined> {
+    const event = this.#events === undefined ? undefined : eventOf(await this.#events.next());
+    this.#at += this.#order.reverse === true ? -1 : 1;
+    return event;
+  }
+}
 
 /** The requested events: inclusive seq range and filter. */
 export interface Selection {
@@ -82,4 +135,72 @@ async function* matching(
     }
     yield tally;
   }
+}
+
+/** Up to so many events, a transaction is read whole; beyond, through the index, image by image. */
+const MOST_READ_WHOLE = 256;
+
+/** What takes a name from an image: its removal, or a move of one platform of the name. */
+const NAMING: readonly EventType[] = ['ReferenceRemoved', 'ReferenceSet'];
+
+/**
+ * Finds the names that a deleted image or removed artifact had: the event does not have them, others
+ * of its transaction do.
+ */
+export class FormerNames {
+  readonly #log: Pick<StoreLog, 'read'>;
+  readonly #order: ReadingOrder;
+  readonly #cursor: LogCursor;
+  #known: { readonly first: number; readonly names: ReadonlyMap<Digest, readonly string[]> } | undefined;
+
+  /** `order` is that of the events asked about: then their transactions are read in one pass. */
+  constructor(log: Pick<StoreLog, 'read'>, order: ReadingOrder) {
+    this.#log = log;
+    this.#order = order;
+    this.#cursor = new LogCursor(log, order);
+  }
+
+  /** Returns canonical references; empty for other types of events. */
+  async of(event: StoredEvent): Promise<readonly string[]> {
+    const id = removedBy(event);
+    const { first, count } = event.transaction;
+    if (id === undefined || count === 1) return [];
+    const last = Math.min(this.#order.head, first + count - 1);
+    if (count > MOST_READ_WHOLE) return this.#ofLarge(id, first, last);
+    if (this.#known?.first !== first) this.#known = { first, names: await this.#namesById(first, last) };
+    return this.#known.names.get(id) ?? [];
+  }
+
+  async #ofLarge(id: Digest, from: number, to: number): Promise<readonly string[]> {
+    const filter = { image: id as ImageId, type: NAMING };
+    const names = new Set<string>();
+    for await (const event of this.#log.read({ from, to, filter, signal: this.#order.signal })) {
+      for (const name of factsOf(event).references(event)) names.add(name);
+    }
+    return [...names];
+  }
+
+  async #namesById(first: number, last: number): Promise<ReadonlyMap<Digest, readonly string[]>> {
+    const { reverse = false } = this.#order;
+    await this.#cursor.seek(reverse ? last : first);
+    const names = new Map<Digest, string[]>();
+    for (let seq = first; seq <= last; seq++) {
+      const event = await this.#cursor.next();
+      if (event === undefined) break;
+      if (!NAMING.includes(event.type)) continue;
+      const { images, references } = factsOf(event);
+      for (const id of distinct(images(event))) {
+        const own = names.get(id) ?? [];
+        for (const name of references(event)) own.push(name);
+        names.set(id, own);
+      }
+    }
+    if (reverse) for (const own of names.values()) own.reverse();
+    return names;
+  }
+}
+
+function removedBy(event: StoredEvent): Digest | undefined {
+  if (event.type === 'ImageDeleted') return event.image;
+  return event.type === 'ArtifactRemoved' ? event.artifact.digest : undefined;
 }

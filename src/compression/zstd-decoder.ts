@@ -1,6 +1,6 @@
 import { Decompress } from 'fzstd';
 import { type PushDecoder, TrailingData } from './push-decoder.js';
-import { ZstdFrames } from './zstd-frames.js';
+import { ZstdFrames } from './zstd-stream.js';
 
 /** Input slice size: every 4 bytes of input can expand to 128 KiB. */
 const SLICE_BYTES = 1024;

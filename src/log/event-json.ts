@@ -1,6 +1,5 @@
-import type { EventType, StoredEvent } from '../model/events.js';
+import { type EventType, routeOf, type StoredEvent } from '../model/events.js';
 import { decodeStrictUtf8 } from '../model/record-fields.js';
-import { routeOf } from '../model/route.js';
 import { subjectsOf } from '../model/subjects.js';
 import { isPrintable } from '../model/unseen.js';
 import { bytesToBase64 } from './note.js';

@@ -1,11 +1,10 @@
 import { Packr } from 'msgpackr';
 import { StoreError } from '../errors.js';
 import { MAX_RECORD_BYTES } from '../limits.js';
-import type { EventBody, StoredEvent } from '../model/events.js';
+import { type EventBody, type Route, routeOf, type StoredEvent } from '../model/events.js';
 import type { EventFacts } from '../model/event-facts.js';
 import { eventFacts, factsOf } from '../model/event-table.js';
 import { FieldReader } from '../model/record-fields.js';
-import { type Route, routeOf } from '../model/route.js';
 
 /** The newest record format; every older one is readable. Only an event with a route needs it. */
 export const RECORD_FORMAT = 2;

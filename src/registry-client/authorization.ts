@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isStoreError, StoreError } from '../errors.js';
-import { type Challenge, parseChallenges } from './challenge.js';
 import { type Credentials, type FindCredentials, type FoundCredentials, recordOf } from './credentials.js';
 import { TransientFailure } from './retry.js';
 import { discardBody, readBody, type Transport, type WireRequest, type WireResponse } from './transport.js';
@@ -237,4 +236,34 @@ function basic({ username, password }: { readonly username: string; readonly pas
 
 function denied(message: string): StoreError {
   return new StoreError('REGISTRY_DENIED', message);
+}
+
+/** A way to authenticate that a registry offers (RFC 9110, 11.6.1). */
+interface Challenge {
+  /** Lower case: `basic`, `bearer`. */
+  readonly scheme: string;
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+const TOKEN = "[A-Za-z0-9!#$%&'*+.^_`|~-]+";
+const SCHEME = new RegExp(`^\\s*(${TOKEN})(?:\\s+|$)`);
+const PARAMETER = new RegExp(`^\\s*(${TOKEN})\\s*=\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|([^\\s,]+))\\s*(,|$)`);
+
+/** Parses a `WWW-Authenticate` header; what follows a part that is malformed is ignored. */
+export function parseChallenges(header: string | undefined): readonly Challenge[] {
+  const challenges: Challenge[] = [];
+  let rest = header ?? '';
+  for (;;) {
+    const scheme = SCHEME.exec(rest);
+    if (scheme === null) return challenges;
+    rest = rest.slice(scheme[0].length);
+    const parameters = new Map<string, string>();
+    challenges.push({ scheme: (scheme[1] ?? '').toLowerCase(), parameters });
+    for (let found = PARAMETER.exec(rest); found !== null; found = PARAMETER.exec(rest)) {
+      const [whole, name = '', quoted, plain = ''] = found;
+      parameters.set(name.toLowerCase(), quoted === undefined ? plain : quoted.replace(/\\(.)/g, '$1'));
+      rest = rest.slice(whole.length);
+    }
+    rest = rest.replace(/^\s*,/, '');
+  }
 }

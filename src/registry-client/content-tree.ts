@@ -1,7 +1,7 @@
 import {
-  bareType,
   type DescriptorDocument,
   indexCodec,
+  isForeignType,
   isIndexType,
   isManifestType,
   manifestCodec,
@@ -36,8 +36,6 @@ interface TreeOptions {
 
 /** Annotation of BuildKit: the manifest that an attestation is about. */
 const ATTESTED = 'vnd.docker.reference.digest';
-/** Layers that a registry need not have (OCI image spec, non-distributable layers). */
-const FOREIGN = /\.(foreign|nondistributable)\./;
 
 /** Reads trees of a repository, each document once. */
 export class TreeReader {
@@ -181,7 +179,7 @@ export class TreeReader {
     const found: Descriptor[] = [];
     for (const [at, document] of named.entries()) {
       const blob = toDescriptor(document, `${where}: blob ${at}`);
-      const isForeign = FOREIGN.test(bareType(blob.mediaType));
+      const isForeign = isForeignType(blob.mediaType);
       if (!isForeign || (await this.#client.hasBlob(blob.digest))) found.push(blob);
       else this.#options.onNotice(`skipped the foreign layer ${blob.digest}: ${this.#client.name} lacks it`);
     }

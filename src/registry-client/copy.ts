@@ -1,6 +1,7 @@
 import { isIndexType } from '../archive/documents.js';
 import { StoreError } from '../errors.js';
 import { MAX_CONFIG_BYTES } from '../limits.js';
+import { readBounded } from '../model/bytes.js';
 import { type Descriptor, isDigest } from '../model/digest.js';
 import { newFromJSON } from '../model/image.js';
 import { formatPlatform, parsePlatform, type Platform, platformMatches } from '../model/platform.js';
@@ -8,7 +9,7 @@ import { type ContentTree, TreeReader } from './content-tree.js';
 import { RegistryClient } from './registry-client.js';
 import { parseRegistryName } from './registry-name.js';
 import { type RegistryOptions, RegistrySession } from './registry-session.js';
-import { type UploadResult, uploadTree } from './upload-tree.js';
+import { type UploadResult, uploadTree } from './push.js';
 
 /** How to reach one side of a copy. */
 type Side = Pick<RegistryOptions, 'plainHttp' | 'insecure'>;
@@ -84,8 +85,7 @@ async function onlyManifest(tree: ContentTree, platform: Platform, client: Regis
 
 /** The platform in a config. */
 async function platformOf({ digest, size }: Descriptor, client: RegistryClient): Promise<Platform> {
-  if (size > MAX_CONFIG_BYTES) return { os: '', architecture: '' };
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of client.blob(digest, { size })) chunks.push(chunk);
-  return newFromJSON(Buffer.concat(chunks)).platform();
+  const isRead = size <= MAX_CONFIG_BYTES;
+  const config = isRead ? await readBounded(client.blob(digest, { size }), MAX_CONFIG_BYTES) : undefined;
+  return config === undefined ? { os: '', architecture: '' } : newFromJSON(config).platform();
 }

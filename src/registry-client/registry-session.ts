@@ -1,11 +1,23 @@
 import { StoreError } from '../errors.js';
-import { MAX_REGISTRY_REDIRECTS, REGISTRY_IDLE_MS } from '../limits.js';
+import {
+  MAX_REGISTRY_REASON_BYTES,
+  MAX_REGISTRY_REASON_LENGTH,
+  MAX_REGISTRY_REDIRECTS,
+  REGISTRY_IDLE_MS,
+} from '../limits.js';
+import { hostOf, isLoopback, retryAfterOf } from '../model/http.js';
 import { Authorization, type Purpose, type SentAuthorization } from './authorization.js';
-import type { FindCredentials } from './credentials.js';
-import { Attempts, retried, retryAfterOf, TransientFailure, type Wait, waitByClock } from './retry.js';
-import { reasonOf } from './failure-text.js';
-import { tlsFilesOf } from './tls-files.js';
-import { discardBody, type RequestBody, Transport, type WireRequest, type WireResponse } from './transport.js';
+import { type FindCredentials, recordOf } from './credentials.js';
+import { Attempts, retried, TransientFailure, type Wait, waitByClock } from './retry.js';
+import {
+  discardBody,
+  readBody,
+  type RequestBody,
+  tlsFilesOf,
+  Transport,
+  type WireRequest,
+  type WireResponse,
+} from './transport.js';
 
 /** How to reach a registry. */
 export interface RegistryOptions {
@@ -69,7 +81,7 @@ export class RegistrySession {
   constructor(host: string, options: RegistryOptions = {}) {
     const { credentials, insecure = false, signal, now = Date.now, wait = waitByClock } = options;
     const tls = tlsFilesOf(host, options.certificateFolders);
-    const isPlain = options.plainHttp ?? (isLoopback(host) && !insecure && Object.keys(tls).length === 0);
+    const isPlain = options.plainHttp ?? (isLoopback(hostOf(host)) && !insecure && Object.keys(tls).length === 0);
     this.host = host;
     this.origin = `${isPlain ? 'http' : 'https'}://${HOSTS[host] ?? host}`;
     this.signal = AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])]);
@@ -179,8 +191,28 @@ function isRead(method: string): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
-/** Whether `host`, with its port if any, is this machine by its name (as docker judges it). */
-function isLoopback(host: string): boolean {
-  const name = host.replace(/:\d+$/, '');
-  return name === 'localhost' || name === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(name);
+/**
+ * Returns the reason in the body of a failure, as one line: the first of the errors that OCI
+ * Distribution defines, or what came instead. Discards the body.
+ */
+async function reasonOf(response: WireResponse, signal: AbortSignal | undefined): Promise<string> {
+  const type = String(response.headers['content-type'] ?? '').toLowerCase();
+  if (!type.includes('json')) {
+    discardBody(response);
+    return type.includes('html') ? 'an HTML page' : '';
+  }
+  try {
+    const bytes = await readBody(response, { what: 'an error', limit: MAX_REGISTRY_REASON_BYTES, signal });
+    return firstError(JSON.parse(Buffer.from(bytes).toString('utf8')));
+  } catch {
+    // Without its reason the failure still has its status.
+    return '';
+  }
+}
+
+function firstError(answer: unknown): string {
+  const { errors } = recordOf(answer);
+  const { code, message } = recordOf(Array.isArray(errors) ? errors[0] : undefined);
+  const words = [code, message].filter((word) => typeof word === 'string' && word !== '');
+  return words.join(': ').replace(/\s+/g, ' ').slice(0, MAX_REGISTRY_REASON_LENGTH);
 }

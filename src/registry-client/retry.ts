@@ -92,11 +92,3 @@ export async function retried<Result>(attempts: Attempts, attempt: () => Promise
 function unavailable(message: string, cause: TransientFailure): StoreError {
   return new StoreError('REGISTRY_UNAVAILABLE', message, { cause });
 }
-
-/** Parses a `Retry-After` header (RFC 9110, 10.2.3): seconds, or a date. Returns milliseconds. */
-export function retryAfterOf(header: string | undefined, nowMs: number): number | undefined {
-  if (header === undefined) return undefined;
-  if (/^\d{1,9}$/.test(header)) return Number(header) * 1_000;
-  const date = Date.parse(header);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
-}

@@ -1,11 +1,15 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { rootCertificates } from 'node:tls';
 import { aborted, StoreError, thrownText } from '../errors.js';
 import { MAX_REGISTRY_ANSWER_BYTES } from '../limits.js';
+import { readBounded } from '../model/bytes.js';
+import { systemCode } from '../store/files/files.js';
 import { TransientFailure } from './retry.js';
-import type { TlsFiles } from './tls-files.js';
 
 /** A body that can be sent again: from memory, or opened each time. */
 export type RequestBody = Uint8Array | { readonly size: number; readonly open: () => AsyncIterable<Uint8Array> };
@@ -172,18 +176,14 @@ export async function readBody(
     });
   };
   if (announced > limit) throw tooLarge(String(announced));
-  const chunks: Uint8Array[] = [];
-  let size = 0;
+  let bytes: Uint8Array | undefined;
   try {
-    for await (const chunk of body as AsyncIterable<Uint8Array>) {
-      size += chunk.length;
-      if (size > limit) throw tooLarge('more');
-      chunks.push(chunk);
-    }
+    bytes = await readBounded(body, limit);
   } catch (error) {
     throw wireFailure(error, url, signal);
   }
-  return Buffer.concat(chunks);
+  if (bytes === undefined) throw tooLarge('more');
+  return bytes;
 }
 
 interface BodyOptions {
@@ -201,3 +201,42 @@ export function discardBody({ body, hasBody, headers }: WireResponse): void {
 }
 
 const SHORT_BODY_BYTES = 64 * 1024;
+
+/** What TLS to a host uses besides Node's own certificates. */
+interface TlsFiles {
+  readonly ca?: string[];
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+const FOLDERS = ['/etc/docker/certs.d', '/etc/containers/certs.d'];
+
+/**
+ * Reads docker's certificates of a host: `*.crt` are authorities, `*.cert` with `*.key` is that of
+ * the client. The first folder that has the host counts.
+ * @throws {StoreError} IO_FAILED
+ */
+export function tlsFilesOf(host: string, folders: readonly string[] = FOLDERS): TlsFiles {
+  for (const folder of folders) {
+    const path = join(folder, host);
+    const names = namesOrNone(path);
+    if (names.length === 0) continue;
+    const read = (suffix: string): string[] =>
+      names.filter((name) => name.endsWith(suffix)).map((name) => readFileSync(join(path, name), 'utf8'));
+    const [authorities, [cert], [key]] = [read('.crt'), read('.cert'), read('.key')];
+    return {
+      ...(authorities.length === 0 ? {} : { ca: [...rootCertificates, ...authorities] }),
+      ...(cert === undefined || key === undefined ? {} : { cert, key }),
+    };
+  }
+  return {};
+}
+
+function namesOrNone(path: string): readonly string[] {
+  try {
+    return readdirSync(path).sort();
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error))) return [];
+    throw new StoreError('IO_FAILED', `cannot read the certificates in ${path}`, { cause: error, data: { path } });
+  }
+}

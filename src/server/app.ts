@@ -1,13 +1,11 @@
 import { Hono } from 'hono';
-import { tokenRoute } from './access/token-route.js';
 import { evidenceRoutes } from './evidence/routes.js';
-import { callerOf, type ServerEnv } from './exchange.js';
+import { callerOf, refuse, type ServerEnv } from './exchange.js';
 import { answerTo, HttpFailure } from './failure.js';
 import { feedRoutes } from './feed/routes.js';
 import { registryRoutes } from './registry/routes.js';
 import { admitted } from './service/admission.js';
-import { BodyWatch } from './service/body-watch.js';
-import { isBrokenOff } from './service/broken-off.js';
+import { BodyWatch, isBrokenOff } from './service/body-watch.js';
 import { observed } from './service/observe.js';
 import { serviceRoutes, stateRoutes } from './service/routes.js';
 import type { Service } from './service.js';
@@ -50,6 +48,22 @@ export function buildApp(service: Service): Hono<ServerEnv> {
     return answer;
   });
   return app;
+}
+
+/**
+ * `GET /v2/token`: gives a token for the credentials of the request, or for none where anyone may
+ * read (distribution, token authentication). It has all rights of the login: `scope` limits nothing.
+ */
+function tokenRoute(service: Service): Hono<ServerEnv> {
+  const routes = new Hono<ServerEnv>();
+  routes.get('/', (c) => {
+    const given = service.access.sessionToken(c.get('caller').grant);
+    if (given === undefined) throw refuse(c, service, 'log in to get a token');
+    const { token, expiresInSeconds, issuedAt } = given;
+    const answer = { token, access_token: token, expires_in: expiresInSeconds, issued_at: issuedAt.toISOString() };
+    return c.json(answer, 200, { 'cache-control': 'no-store' });
+  });
+  return routes;
 }
 
 /** Returns the answer for what a request failed with. */

@@ -1,20 +1,27 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
-import { MAX_REQUESTS_IN_FLIGHT, MAX_URL_LENGTH, MIN_BODY_RATE, STALL_TIMEOUT_MS, STOP_TIMEOUT_MS } from '../limits.js';
+import { isStoreError } from '../errors.js';
+import {
+  MAX_REQUESTS_IN_FLIGHT,
+  MAX_URL_LENGTH,
+  MIN_BODY_RATE,
+  STALL_TIMEOUT_MS,
+  STOP_TIMEOUT_MS,
+  UPLOAD_SWEEP_INTERVAL_MS,
+} from '../limits.js';
 import { mustBeCount, mustBeFunction, mustBeObject, mustBeOptions } from '../store/argument-types.js';
 import type { EventStore } from '../store/event-store.js';
 import type { When } from '../store/past/audit.js';
 import { localAccess } from './access/access.js';
 import { buildApp, failedResponse } from './app.js';
-import { HttpFailure } from './failure.js';
 import { CommandService } from './command/command-service.js';
-import { Mirror } from './mirror/mirror.js';
+import { HttpFailure } from './failure.js';
 import { Webhooks } from './feed/webhooks.js';
+import { Mirror } from './mirror/mirror.js';
+import { type ServerLimits, serverOptionNames, type ServerOptions, type Service } from './service.js';
 import { ServerMetrics } from './service/metrics.js';
 import { TrustedProxies } from './service/proxies.js';
-import { keepUploads } from './service/upload-upkeep.js';
-import { type ServerLimits, type ServerOptions, type Service, serverOptionNames } from './service.js';
 
 /** A store over HTTP. */
 export interface StoreServer {
@@ -151,4 +158,31 @@ function asRequestFailure(error: unknown): unknown {
 
 function warn(error: unknown): void {
   process.emitWarning(error instanceof Error ? error : new Error(String(error)));
+}
+
+/** What the upkeep of uploads works on and reports to. */
+interface Upkeep {
+  readonly store: EventStore;
+  readonly metrics: ServerMetrics;
+  readonly onFailure: (error: unknown) => void;
+  /** Ends it. */
+  readonly signal: AbortSignal;
+}
+
+/** Removes uploads and staged blobs that expired, now and then, and adds metrics of the others. */
+export function keepUploads(
+  { store, metrics, onFailure, signal }: Upkeep,
+  intervalMs: number = UPLOAD_SWEEP_INTERVAL_MS,
+): void {
+  const { uploads } = store.registry;
+  metrics.gauge('imagelog_uploads', 'Uploads in progress.', () => uploads.used.uploads);
+  metrics.gauge('imagelog_staged_blobs', 'Blobs that wait for a manifest.', () => uploads.used.blobs);
+  metrics.gauge('imagelog_uploaded_bytes', 'Bytes of both.', () => uploads.used.bytes);
+  const sweep = (): void =>
+    void uploads.sweep().catch((error: unknown) => {
+      // A store for reading has none, and one that closes first sweeps when it opens.
+      if (!isStoreError(error, 'STORE_READ_ONLY') && !isStoreError(error, 'STORE_CLOSED')) onFailure(error);
+    });
+  const timer = setInterval(sweep, intervalMs).unref();
+  signal.addEventListener('abort', () => clearInterval(timer), { once: true });
 }

@@ -8,11 +8,11 @@ import type { TLSSocket } from 'node:tls';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context } from 'hono';
 import { MAX_ACTOR_BYTES, MAX_AGENT_BYTES, MAX_TRACEPARENT_BYTES } from '../limits.js';
+import { hostOf, isLoopback } from '../model/http.js';
 import type { WriteOptions } from '../store/store.js';
 import type { Action, Connection, Grant, Refusal } from './access/access.js';
 import { AccessRefusal } from './access/refusal.js';
 import { HttpFailure } from './failure.js';
-import { isLoopback } from './service/address.js';
 import type { NextBuffer } from '../store/files/write-durably.js';
 import { borrowBuffers, giveBack } from './lent-buffers.js';
 import { boundPath } from './service/socket.js';
@@ -90,7 +90,11 @@ export function connectionOfRequest({ socket, headers }: IncomingMessage, proxie
     kind: isUnix(socket) && !isForwarded ? 'unix' : 'tcp',
     address: peer,
     // A page of the web may have a name that leads here, which its browser then sends.
-    isLoopback: isLoopback(peer) && !isForwarded && isLoopback(hostOf(headers.host)) && isOwnPage(headers.origin),
+    isLoopback:
+      isLoopback(peer) &&
+      !isForwarded &&
+      isLoopback(hostOf((headers.host ?? '').toLowerCase())) &&
+      isOwnPage(headers.origin),
     isEncrypted: tls !== undefined,
     certificate: tls?.authorized === true ? tls.getPeerCertificate() : undefined,
     // Asked for where a peer's user id matters alone: it takes a call of the system.
@@ -112,13 +116,6 @@ export function headerText(value: string | string[] | undefined): string | undef
 /** A page of any site may have its browser send simple requests here, such as a POST. */
 function isOwnPage(origin: string | undefined): boolean {
   return origin === undefined || (URL.canParse(origin) && isLoopback(hostOf(new URL(origin).host)));
-}
-
-function hostOf(host: string | undefined): string {
-  return (host ?? '')
-    .replace(/:\d*$/, '')
-    .replace(/^\[(.*)\]$/, '$1')
-    .toLowerCase();
 }
 
 /** Authenticates the request. @throws {HttpFailure} UNAUTHORIZED, DENIED, TOOMANYREQUESTS, UNAVAILABLE, REQUEST_INVALID */

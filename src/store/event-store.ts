@@ -27,7 +27,7 @@ import type {
   StoreBackend,
   WriteOptions,
 } from './store.js';
-import type { TagRequest } from './tag-arguments.js';
+import type { TagRequest } from './argument-types.js';
 import type { VerifyOptions, Violation } from './verify/verify-source.js';
 
 /** Counts and sizes of a store. Sizes are bytes. */

@@ -18,6 +18,7 @@ import {
   type ReferrersOptions,
 } from './artifacts.js';
 import {
+  checkedTag,
   mustBeBoolean,
   mustBeFunction,
   mustBeObject,
@@ -25,6 +26,7 @@ import {
   mustBeSignal,
   mustBeString,
   mustBeText,
+  type TagRequest,
 } from './argument-types.js';
 import { type BackupOptions, backupOptionNames, type BackupReport } from './backup/backup-layout.js';
 import { imageNotFound, refuseErased } from './commands/decision.js';
@@ -93,7 +95,6 @@ import {
   type WriteOptions,
   writeOptionNames,
 } from './store.js';
-import { checkedTag, type TagRequest } from './tag-arguments.js';
 import type { VerifyOptions, Violation } from './verify/verify-source.js';
 
 const resolveAtOptionNames = { ...resolveOptionNames, at: true, timeZone: true } as const;

@@ -10,7 +10,7 @@ import {
   MAX_TRACEPARENT_BYTES,
   MAX_VIA_BYTES,
 } from '../limits.js';
-import type { Envelope, EventBody, StoredEvent } from '../model/events.js';
+import { type Envelope, type EventBody, type Route, routeOf, type StoredEvent } from '../model/events.js';
 import type { EventClock } from './event-clock.js';
 import type { WriteOptions } from './store.js';
 import { ChangedFacts, type Decide, type Decision, type HoldCounts, NotedState } from './commands/decision.js';
@@ -19,7 +19,6 @@ import type { Page } from '../../projections/projection.js';
 import type { ConsumerPosition, Log, LogEntry } from '../log/log.js';
 import { encodeRecord } from '../log/record.js';
 import type { Digest } from '../model/digest.js';
-import { type Route, routeOf } from '../model/route.js';
 
 /** The part of an envelope that a caller chooses. Has the fields of a route only if one is set. */
 export interface Origin extends Route {

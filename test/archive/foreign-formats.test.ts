@@ -1,5 +1,5 @@
 import test from 'ava';
-import { nameForeign } from '../../src/archive/foreign-formats.js';
+import { nameForeign } from '../../src/archive/archive-tree.js';
 
 const names = test.macro({
   exec(t, start: Uint8Array, expected: RegExp) {

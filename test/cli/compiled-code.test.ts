@@ -2,8 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { codeFolder, readCode, writeCode } from '../../src/cli/compiled-code.js';
-import { KeptScripts } from '../../src/cli/kept-scripts.js';
+import { codeFolder, KeptScripts, readCode, writeCode } from '../../src/cli/kept-scripts.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const user = process.geteuid?.() ?? 0;

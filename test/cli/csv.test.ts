@@ -1,8 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { csvRow } from '../../src/cli/render/csv.js';
+import { csvRow, EVENT_CSV_HEAD, eventCsvRow } from '../../src/cli/render/csv.js';
 import { eventToJSON } from '../../src/log/event-json.js';
-import { EVENT_CSV_HEAD, eventCsvRow } from '../../src/cli/render/event-csv.js';
 import { printable } from '../../src/cli/render/text.js';
 import { anyEvent } from '../support/event-arbitraries.js';
 import { archive, startSession } from './session.js';

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { Output } from '../../src/cli/output.js';
 import { createColors } from '../../src/cli/render/text.js';
-import { ScanNotice, scanText } from '../../src/cli/scan-notice.js';
+import { ScanNotice, scanText } from '../../src/cli/event-selection.js';
 import type { Head } from '../../src/log/log.js';
 import type { ImageId } from '../../src/model/digest.js';
 import { openStore } from '../../src/store/open/open-store.js';

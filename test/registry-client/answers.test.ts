@@ -6,6 +6,8 @@ import {
   MAX_REGISTRY_ATTEMPTS,
   MAX_REGISTRY_MANIFEST_BYTES,
   MAX_REGISTRY_PAGES,
+  MAX_REGISTRY_REASON_BYTES,
+  MAX_REGISTRY_REASON_LENGTH,
   MAX_REGISTRY_REDIRECTS,
   MAX_RETRY_AFTER_MS,
   MIN_REGISTRY_PROGRESS_BYTES,
@@ -201,6 +203,21 @@ test('a registry that stays busy is unavailable, at once if it wants a long wait
   const other = clientOf(t, registry);
   t.regex((await rejection(t, 'REGISTRY_UNAVAILABLE', other.client.manifest('1'))).message, /asked again in \d+ s/);
   t.deepEqual(other.waits, []);
+});
+
+test('a message has the start of the reason that a registry gives, none of a body that is too large', async (t) => {
+  const registry = await fakeRegistry(t);
+  let message = 'no'.repeat(MAX_REGISTRY_REASON_LENGTH);
+  registry.intercept = (_, response) => {
+    const body = JSON.stringify({ errors: [{ code: 'ODD', message }] });
+    response.writeHead(400, { 'content-type': 'application/json' }).end(body);
+    return true;
+  };
+  const { client } = clientOf(t, registry);
+  const long = await rejection(t, 'REGISTRY_REFUSED', client.manifest('1'));
+  t.true(long.message.endsWith(`answered 400 (${`ODD: ${message}`.slice(0, MAX_REGISTRY_REASON_LENGTH)})`));
+  message = 'x'.repeat(MAX_REGISTRY_REASON_BYTES);
+  t.regex((await rejection(t, 'REGISTRY_REFUSED', client.manifest('1'))).message, /answered 400$/);
 });
 
 test('a host where nothing listens is unavailable without a second attempt', async (t) => {

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import test, { type ExecutionContext } from 'ava';
 import { StoreError } from '../../src/errors.js';
 import { digestOf } from '../../src/model/digest.js';
-import { parseChallenges } from '../../src/registry-client/challenge.js';
+import { parseChallenges } from '../../src/registry-client/authorization.js';
 import type { Credentials, FindCredentials } from '../../src/registry-client/credentials.js';
 import { RegistryClient } from '../../src/registry-client/registry-client.js';
 import { type RegistryOptions, RegistrySession } from '../../src/registry-client/registry-session.js';

@@ -2,8 +2,12 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { CREDENTIAL_HELPER_MS, MAX_CREDENTIAL_FILE_BYTES } from '../../src/limits.js';
-import { askHelper } from '../../src/registry-client/credential-helper.js';
-import { credentialFinder, type Credentials, type FindCredentials } from '../../src/registry-client/credentials.js';
+import {
+  askHelper,
+  credentialFinder,
+  type Credentials,
+  type FindCredentials,
+} from '../../src/registry-client/credentials.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const HOST = 'registry.example.com';

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
+import { MAX_TAGS_OF_PUSH } from '../../src/limits.js';
 import { imageNamed, push } from '../support/pushed-images.js';
 import { startRegistry } from './start-registry.js';
 
@@ -38,4 +39,14 @@ test('a chunked body that is not as long as its range is 400 SIZE_INVALID', asyn
   t.deepEqual(await patch(await start(), '0-5', ['abc', 'def']), [202, '']);
   t.deepEqual(await patch(await start(), '0-6', ['abc', 'def']), [400, 'SIZE_INVALID']);
   t.deepEqual(await patch(await start(), '0-4', ['abc', 'def']), [400, 'SIZE_INVALID']);
+});
+
+test('a push sets at most MAX_TAGS_OF_PUSH tags; more set none', async (t) => {
+  const { store, base } = await startRegistry(t);
+  const before = store.log.head.seq;
+  const query = Array.from({ length: MAX_TAGS_OF_PUSH }, (_, at) => `tag=t${at}`).join('&');
+  const answer = await fetch(`${base}/v2/shop/app/manifests/last?${query}`, { method: 'PUT', body: '{}' });
+  t.is(answer.status, 400);
+  t.regex(await answer.text(), /MANIFEST_INVALID.*at most 100 tags, found 101/);
+  t.is(store.log.head.seq, before);
 });

@@ -20,6 +20,8 @@ type Layer =
   | 'test';
 
 /** The arrows of the design: what each layer may import beside itself. */
+const core = ['ground', 'model', 'log', 'projections', 'compression', 'tar'] as const;
+const product = [...core, 'archive', 'store', 'index', 'registry-client', 'server'] as const;
 const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
   ground: [],
   model: ['ground'],
@@ -28,52 +30,13 @@ const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
   compression: ['ground'],
   tar: ['ground', 'model', 'compression'],
   archive: ['ground', 'model', 'compression', 'tar'],
-  store: ['ground', 'model', 'log', 'projections', 'compression', 'tar'],
-  index: ['ground', 'model', 'log', 'projections', 'compression', 'tar', 'archive', 'store'],
+  store: core,
+  index: [...core, 'archive', 'store'],
   'registry-client': ['ground', 'model', 'tar', 'archive', 'store'],
-  server: ['ground', 'model', 'log', 'projections', 'compression', 'tar', 'archive', 'store', 'registry-client'],
-  cli: [
-    'ground',
-    'model',
-    'log',
-    'projections',
-    'compression',
-    'tar',
-    'archive',
-    'store',
-    'index',
-    'registry-client',
-    'server',
-  ],
-  scripts: [
-    'ground',
-    'model',
-    'log',
-    'projections',
-    'compression',
-    'tar',
-    'archive',
-    'store',
-    'index',
-    'registry-client',
-    'server',
-    'cli',
-  ],
-  test: [
-    'ground',
-    'model',
-    'log',
-    'projections',
-    'compression',
-    'tar',
-    'archive',
-    'store',
-    'index',
-    'registry-client',
-    'server',
-    'cli',
-    'scripts',
-  ],
+  server: [...core, 'archive', 'store', 'registry-client'],
+  cli: product,
+  scripts: [...product, 'cli'],
+  test: [...product, 'cli', 'scripts'],
 };
 
 const HERE = 'test/style/layers.ts';
@@ -92,7 +55,6 @@ const meetsArchive = /^(load|save).*\.ts$/;
 const storePlaces: readonly string[] = [
   'version.ts',
   'argument-types.ts',
-  'tag-arguments.ts',
   'files/',
   'keys.ts',
   'store.ts',

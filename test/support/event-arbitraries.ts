@@ -1,8 +1,12 @@
 import fc from 'fast-check';
-import { bytesToHex, type Digest } from '../../src/model/digest.js';
-import type { EventBody, PlatformImage, ReferenceSet, StoredEvent } from '../../src/model/events.js';
-import type { Descriptor } from '../../src/model/digest.js';
-import { routeOf } from '../../src/model/route.js';
+import { bytesToHex, type Descriptor, type Digest } from '../../src/model/digest.js';
+import {
+  type EventBody,
+  type PlatformImage,
+  type ReferenceSet,
+  routeOf,
+  type StoredEvent,
+} from '../../src/model/events.js';
 
 /** Any SHA-256 digest, branded as the caller's field has it. */
 export function anyDigest<Id extends Digest>(): fc.Arbitrary<Id> {

@@ -1,15 +1,17 @@
 import { InvalidArgumentError } from 'commander';
-import { eventTypes } from '../../model/event-table.js';
-import type { EventType } from '../../model/events.js';
+import { eventToCloudEvent, eventToJSON } from '../../log/event-json.js';
+import { eventTypes, factsOf } from '../../model/event-table.js';
+import type { EventType, StoredEvent } from '../../model/events.js';
+import type { EventStore } from '../../store/event-store.js';
+import type { EventFilter } from '../../store/follow/event-filter.js';
 import { type Grammar, nonEmptyText } from '../command.js';
 import type { CommandContext } from '../context.js';
-import { type SelectionFlags, SELECTING, selectionOf, seqOf } from '../event-selection.js';
+import { ScanNotice, SELECTING, type SelectionFlags, selectionOf, seqOf } from '../event-selection.js';
+import { summaryFormat, wholeFormat } from '../events.js';
 import { UsageError } from '../exit-codes.js';
-import { followLog } from '../follow-events.js';
-import { type LogFormat, type LogView, logFormats, logView } from '../log-view.js';
-import { openReading } from '../open-for.js';
-import type { EventFilter } from '../../store/follow/event-filter.js';
-import { LINES_A_WRITE } from '../output.js';
+import { type FollowedView, followLog } from '../follow-events.js';
+import { FormerNames, type ReadingOrder, readTransactions, type Selection } from '../transactions.js';
+import { openReading, type Reading } from '../open-for.js';
 import {
   digestText,
   listOf,
@@ -21,9 +23,13 @@ import {
   WHEN_HELP,
   wholeNumber,
 } from '../option-values.js';
+import { LINES_A_WRITE } from '../output.js';
+import { EVENT_CSV_HEAD, eventCsvRow } from '../render/csv.js';
+import { eventTable } from '../render/event-table.js';
 import { type Progress, progressBar } from '../render/progress.js';
-import { ScanNotice } from '../scan-notice.js';
-import type { Selection } from '../transactions.js';
+import { jsonText } from '../render/text.js';
+import { timesBetween } from '../render/times.js';
+import { type LogDrawing, transactionLine, transactionTable } from '../render/transaction-lines.js';
 
 interface LogFlags extends SelectionFlags {
   readonly reverse?: boolean;
@@ -212,4 +218,126 @@ function eventTypeName(text: string): EventType {
   const type = eventTypes.find((each) => each.toLowerCase() === text.trim().toLowerCase());
   if (type !== undefined) return type;
   throw new InvalidArgumentError(`The kinds of events are ${eventTypes.join(', ')}.`);
+}
+
+/** Values of `log --format`. */
+const logFormats = ['table', 'json', 'cloudevents', 'csv'] as const;
+
+/** A value of `log --format`. */
+type LogFormat = (typeof logFormats)[number];
+
+/** One way to show the log: a header line and the text of each entry. */
+interface LogView extends FollowedView {
+  readonly head?: string | undefined;
+}
+
+interface ViewFlags {
+  readonly format?: LogFormat;
+  readonly events?: boolean;
+  readonly oneline?: boolean;
+  readonly reverse?: boolean;
+  readonly limit?: number;
+  readonly follow?: boolean | undefined;
+}
+
+/** Returns the view that the flags ask for; entries are read and formatted one by one, on demand. */
+function logView(
+  context: CommandContext,
+  { reading, filter }: { readonly reading: Reading; readonly filter: EventFilter },
+  flags: ViewFlags,
+): LogView {
+  const format = flags.format ?? (context.json ? 'json' : 'table');
+  const { storeId } = reading.store.stats();
+  switch (format) {
+    case 'json':
+      return eventView(context, flags, () => (event) => jsonText(eventToJSON(event)));
+    case 'cloudevents':
+      return eventView(context, flags, () => (event) => jsonText(eventToCloudEvent(event, { storeId })));
+    case 'csv':
+      return csvView(context, reading, flags);
+    case 'table':
+      return tableView(context, { reading, filter }, flags);
+  }
+}
+
+/** Returns `limit`, narrowed by a time of a filter; words are not worth reading for a title. */
+function msOf(time: EventFilter['since'], limit: number, narrow: (a: number, b: number) => number): number {
+  return typeof time === 'number' ? narrow(time, limit) : limit;
+}
+
+function tableView(
+  context: CommandContext,
+  { reading, filter: { since, until } }: { readonly reading: Reading; readonly filter: EventFilter },
+  flags: ViewFlags,
+): LogView {
+  const { head: newest } = reading.store.log;
+  const { createdAt } = reading.store.stats();
+  const { timeZone, out, colors, quiet, trunc, signal } = context;
+  const drawing: LogDrawing = {
+    colors,
+    width: out.columns,
+    timeZone,
+    times: timesBetween(msOf(since, createdAt, Math.max), msOf(until, newest.time, Math.min)),
+    largestSeq: newest.seq,
+    show: trunc ? summaryFormat : wholeFormat,
+    reverse: flags.reverse,
+  };
+  if (flags.events === true) {
+    const table = eventTable(drawing);
+    const entries = (store: EventStore): Format => {
+      const former = formerNames(store, reading, flags, context);
+      return async (event) => table.entry(event, await former.of(event));
+    };
+    return { ...eventView(context, flags, entries), head: quiet ? undefined : table.head };
+  }
+  const table = transactionTable(drawing);
+  // Nothing is cut but the short line.
+  const line = transactionLine(trunc ? drawing : { ...drawing, width: undefined });
+  const entry = flags.oneline === true ? line : table.entry;
+  return {
+    head: quiet || flags.oneline === true ? undefined : table.head,
+    isByTransaction: true,
+    read: async function* (store, selection) {
+      const order = orderOf(store, reading, flags, signal);
+      for await (const tally of readTransactions(store.log, selection, order)) yield entry(tally);
+    },
+  };
+}
+
+function csvView(context: CommandContext, reading: Reading, flags: ViewFlags): LogView {
+  const show = context.trunc ? summaryFormat : wholeFormat;
+  const entries = (store: EventStore): Format => {
+    const former = formerNames(store, reading, flags, context);
+    return async (event) => {
+      const names = (await former.of(event)).map(show.reference);
+      return eventCsvRow(event, { json: eventToJSON(event), names, what: factsOf(event).summary(event, show) });
+    };
+  };
+  return { ...eventView(context, flags, entries), head: context.quiet ? undefined : EVENT_CSV_HEAD };
+}
+
+type Format = (event: StoredEvent) => string | Promise<string>;
+
+function eventView({ signal }: CommandContext, flags: ViewFlags, formatFor: (store: EventStore) => Format): LogView {
+  const { reverse, limit } = flags;
+  return {
+    isByTransaction: false,
+    read: async function* (store: EventStore, selection: Selection) {
+      const format = formatFor(store);
+      for await (const event of store.log.read({ ...selection, reverse, limit, signal })) yield format(event);
+    },
+  };
+}
+
+function formerNames(store: EventStore, reading: Reading, flags: ViewFlags, { signal }: CommandContext): FormerNames {
+  return new FormerNames(store.log, orderOf(store, reading, flags, signal));
+}
+
+function orderOf({ log }: EventStore, reading: Reading, flags: ViewFlags, signal: AbortSignal): ReadingOrder {
+  return { reverse: flags.reverse, head: lastShown(log.head.seq, reading, flags), signal };
+}
+
+/** The past ends at its moment, also within a transaction; a follower has no end. */
+function lastShown(headSeq: number, { seq }: Reading, { follow }: ViewFlags): number {
+  return follow === true ? headSeq : seq;
 }

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { isStoreError, loadCode } from '../../errors.js';
 import type { RunCommand } from '../../server/command/command-call.js';
-import { isLoopback, parseAddress } from '../../server/service/address.js';
+import { isLoopback } from '../../model/http.js';
+import { parseAddress } from '../../server/service/address.js';
 import type { AccessLogTarget, ServeOptions, Serving } from '../../server/service/serve-store.js';
 import { socketPathOf } from '../../server/service/socket-path.js';
 import type { OpenOptions } from '../../store/store.js';

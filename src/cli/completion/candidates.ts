@@ -1,14 +1,14 @@
-import type { Argument, Command, Option } from 'commander';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { eventTypes } from '../../model/event-table.js';
+import type { Argument, Command, Option } from 'commander';
 import { hexPrefix } from '../../model/digest.js';
+import { eventTypes } from '../../model/event-table.js';
 import { familiarReference } from '../../model/reference.js';
-import type { EventStore } from '../../store/event-store.js';
-import type { CommandContext } from '../context.js';
 import { isPrintable } from '../../model/unseen.js';
+import type { EventStore } from '../../store/event-store.js';
+import { complete } from '../command.js';
+import type { CommandContext } from '../context.js';
 import { shortId } from '../render/text.js';
-import { type AllCommands, type CommandLine, nextArgument, nextCommands, optionOf, parseLine } from './command-line.js';
 import { shells } from './scripts.js';
 
 /** A value that may complete a word. */
@@ -164,4 +164,90 @@ function namesIn(store: EventStore, word: string): Candidate[] {
 function unquoted(word: string): string {
   const plain = word.replaceAll(/\\(.)|['"]/g, (_, escaped?: string) => escaped ?? '');
   return plain.startsWith('~/') ? join(homedir(), plain.slice(2)) : plain;
+}
+
+/** The commands of the command line. */
+interface AllCommands {
+  readonly program: Command;
+  /** Names of those that `imagelog at` runs. */
+  readonly past: ReadonlySet<string>;
+}
+
+/** An unfinished command line: what it consists of up to the word to complete. */
+interface CommandLine {
+  /** The innermost command named. */
+  readonly command: Command;
+  /** Words of that command that are not options. */
+  readonly operands: readonly string[];
+  /** The option whose value is to be completed. */
+  readonly option: Option | undefined;
+  /** Whether `--` was typed: no word after it is an option. */
+  readonly areOptionsOver: boolean;
+  /** Values of the options so far, by their name in the command. */
+  readonly values: ReadonlyMap<string, string>;
+}
+
+/** Parses the words before the one to complete, as far as that needs; none is refused. */
+async function parseLine(all: AllCommands, words: readonly string[]): Promise<CommandLine> {
+  let command = all.program;
+  let operands: string[] = [];
+  let areOptionsOver = false;
+  let option: Option | undefined;
+  const values = new Map<string, string>();
+  for (const word of words) {
+    if (option !== undefined) {
+      values.set(option.attributeName(), word);
+      option = undefined;
+    } else if (word === '--') areOptionsOver = true;
+    else if (!areOptionsOver && word.startsWith('-') && word !== '-') {
+      const [flag = '', ...value] = word.split('=');
+      const named = optionOf(command, flag);
+      if (named?.required !== true) continue;
+      if (value.length > 0) values.set(named.attributeName(), value.join('='));
+      else option = named;
+    } else {
+      const below = commandsBelow(command, operands, all).find((each) => namesOf(each).includes(word));
+      if (below === undefined) operands.push(word);
+      else {
+        command = below;
+        operands = [];
+        await complete(below);
+      }
+    }
+  }
+  return { command, operands, option, areOptionsOver, values };
+}
+
+/** Returns the commands that the next word may name. */
+function nextCommands({ command, operands }: CommandLine, all: AllCommands): readonly Command[] {
+  return commandsBelow(command, operands, all);
+}
+
+/** Returns the argument that the next word is; undefined if the command takes no more. */
+function nextArgument({ command, operands }: CommandLine): Argument | undefined {
+  const { registeredArguments } = command;
+  const last = registeredArguments.at(-1);
+  return registeredArguments[operands.length] ?? (last?.variadic === true ? last : undefined);
+}
+
+/** Returns the option of `command` with this flag. */
+function optionOf(command: Command, flag: string): Option | undefined {
+  return command.options.find(({ short, long }) => flag === short || flag === long);
+}
+
+function namesOf(command: Command): readonly string[] {
+  return [command.name(), ...command.aliases()];
+}
+
+function commandsBelow(
+  command: Command,
+  operands: readonly string[],
+  { program, past }: AllCommands,
+): readonly Command[] {
+  const visible = (parent: Command): Command[] => parent.createHelp().visibleCommands(parent);
+  if (command.name() === 'at' && operands.length > 0) {
+    return visible(program).filter((each) => past.has(each.name()));
+  }
+  if (command.name() === 'help' && operands.length === 0) return visible(program);
+  return operands.length === 0 ? visible(command) : [];
 }

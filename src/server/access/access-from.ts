@@ -1,15 +1,12 @@
 import type { Access, Connection, Credentials, Grant, SessionToken } from './access.js';
+import { AccessRefusal } from './refusal.js';
 import { parseAuthorization, type Presented } from './authorization.js';
-import { certificateUser } from './certificate.js';
-import { parseHtpasswd, type Users } from './htpasswd.js';
+import { certificateUser, type PeerFinder, peerFinder } from './peers.js';
+import { parseHtpasswd, Passwords, type Users } from './passwords.js';
 import { type Attempt, LoginLimits } from './login-limits.js';
 import { type AccessOptions, type CertificateName, checkOptions } from './options.js';
-import { Passwords } from './passwords.js';
-import { AccessRefusal } from './refusal.js';
 import { type Identity, Rules } from './rules.js';
-import { type Session, SessionTokens } from './session-tokens.js';
-import { isToken, TokenFailure, Tokens } from './tokens.js';
-import { type PeerFinder, peerFinder } from './unix-peer.js';
+import { isToken, type Session, SessionTokens, TokenFailure, Tokens } from './tokens.js';
 import { WatchedFile } from './watched-file.js';
 
 /** What a configuration cannot hold. */

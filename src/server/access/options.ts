@@ -1,4 +1,5 @@
 import { StoreError, thrownText } from '../../errors.js';
+import { MAX_CLOCK_TOLERANCE_S } from '../../limits.js';
 import { type OptionNames, refuseUnknown } from '../../model/option-names.js';
 import type { Action } from './access.js';
 
@@ -96,7 +97,6 @@ export const asymmetricAlgorithms: readonly string[] = [
   ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
   ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
 ];
-const MAX_CLOCK_TOLERANCE_SECONDS = 300;
 const actions: readonly Action[] = ['read', 'push', 'delete', 'admin'];
 const proofs: readonly ProofKind[] = ['password', 'token', 'certificate', 'socket'];
 const certificateNames: readonly CertificateName[] = ['CN', 'email', 'DNS', 'URI'];
@@ -133,8 +133,8 @@ function checkIssuer(where: string, issuer: TokenIssuer): void {
   list(`${where}.algorithms`, algorithms);
   if (algorithms.length === 0) throw invalidOption(`${where}.algorithms`, 'at least one algorithm');
   for (const algorithm of algorithms) oneOf(`${where}.algorithms`, algorithm, asymmetricAlgorithms);
-  if (!(clockToleranceSeconds >= 0 && clockToleranceSeconds <= MAX_CLOCK_TOLERANCE_SECONDS)) {
-    throw invalidOption(`${where}.clockToleranceSeconds`, `0 to ${MAX_CLOCK_TOLERANCE_SECONDS}`);
+  if (!(clockToleranceSeconds >= 0 && clockToleranceSeconds <= MAX_CLOCK_TOLERANCE_S)) {
+    throw invalidOption(`${where}.clockToleranceSeconds`, `0 to ${MAX_CLOCK_TOLERANCE_S}`);
   }
   text(`${where}.actor`, actor);
   if (/[{}]/.test(actor.replace(/\{[^{}]+\}/g, ''))) throw invalidOption(`${where}.actor`, 'claims in braces: {sub}');

@@ -1,3 +1,4 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import {
   createLocalJWKSet,
   createRemoteJWKSet,
@@ -6,8 +7,8 @@ import {
   errors,
   type JSONWebKeySet,
   type JWTPayload,
-  type JWTVerifyGetKey,
   jwtVerify,
+  type JWTVerifyGetKey,
 } from 'jose';
 import { StoreError } from '../../errors.js';
 import {
@@ -16,7 +17,10 @@ import {
   JWKS_TIMEOUT_MS,
   MAX_ACCESS_FILE_BYTES,
   MAX_ACTOR_BYTES,
+  SESSION_TOKEN_MS,
 } from '../../limits.js';
+import { readBounded } from '../../model/bytes.js';
+import type { SessionToken } from './access.js';
 import { asymmetricAlgorithms, type TokenIssuer } from './options.js';
 import { type Identity, valuesOf } from './rules.js';
 import { WatchedFile } from './watched-file.js';
@@ -176,12 +180,63 @@ function parseKeys(bytes: Uint8Array): JWTVerifyGetKey {
 /** As `fetch`, but of an answer of at most MAX_ACCESS_FILE_BYTES. */
 async function fetchBounded(url: string, init: RequestInit): Promise<Response> {
   const response = await fetch(url, init);
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length;
-    if (bytes > MAX_ACCESS_FILE_BYTES) throw new RangeError(`keys of more than ${MAX_ACCESS_FILE_BYTES} bytes`);
-    chunks.push(chunk);
+  const bytes = await readBounded(response.body ?? [], MAX_ACCESS_FILE_BYTES);
+  if (bytes === undefined) throw new RangeError(`keys of more than ${MAX_ACCESS_FILE_BYTES} bytes`);
+  return new Response(bytes, { status: response.status });
+}
+
+/** What a session token vouches for. */
+export interface Session {
+  /** Undefined: nobody logged in. */
+  readonly actor: string | undefined;
+  /** Numbers of the rules for it. */
+  readonly rules: readonly number[];
+  /** Milliseconds since the epoch; at most SESSION_TOKEN_MS after its token was made. */
+  readonly untilMs: number;
+}
+
+const PREFIX = 'imagelog_';
+
+/**
+ * Makes and checks tokens that stand for a login (the token protocol of Docker registries), under a
+ * key of this process: a restart ends all of them.
+ */
+export class SessionTokens {
+  readonly #key = randomBytes(32);
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
   }
-  return new Response(Buffer.concat(chunks), { status: response.status });
+
+  /** A token of a session that began with a token ends with it. */
+  make({ actor, rules, untilMs }: Session): SessionToken {
+    const now = this.#now();
+    const endMs = Math.min(untilMs, now + SESSION_TOKEN_MS);
+    const payload = Buffer.from(JSON.stringify([actor ?? null, rules, endMs])).toString('base64url');
+    return {
+      token: `${PREFIX}${payload}.${this.#mac(payload).toString('base64url')}`,
+      expiresInSeconds: Math.max(0, Math.floor((endMs - now) / 1000)),
+      issuedAt: new Date(now),
+    };
+  }
+
+  isOne(token: string): boolean {
+    return token.startsWith(PREFIX);
+  }
+
+  /** Returns what the token vouches for; undefined if it is not ours, or over. */
+  read(token: string): Session | undefined {
+    const [payload = '', mac = '', more] = token.slice(PREFIX.length).split('.');
+    const [given, expected] = [Buffer.from(mac, 'base64url'), this.#mac(payload)];
+    if (more !== undefined || given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined;
+    // Only we can have made it: its form is known.
+    const session = JSON.parse(Buffer.from(payload, 'base64url').toString()) as [string | null, number[], number];
+    const [actor, rules, untilMs] = session;
+    return untilMs > this.#now() ? { actor: actor ?? undefined, rules, untilMs } : undefined;
+  }
+
+  #mac(payload: string): Buffer {
+    return createHmac('sha256', this.#key).update(payload).digest();
+  }
 }

@@ -3,9 +3,9 @@ import { gzip } from 'node:zlib';
 import { type Context, Hono } from 'hono';
 import { StoreError } from '../../errors.js';
 import { hashesOnLevel, parseTilePath, TILE_WIDTH } from '../../log/merkle.js';
+import { acceptsGzip } from '../../model/http.js';
 import { requireAction, type ServerEnv } from '../exchange.js';
 import type { Service } from '../service.js';
-import { acceptsGzip } from './accepts-gzip.js';
 
 const compressed = promisify(gzip);
 

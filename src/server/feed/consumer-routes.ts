@@ -1,16 +1,29 @@
 import { type Context, Hono } from 'hono';
 import { StoreError } from '../../errors.js';
-import { MAX_CONSUMER_BATCH_EVENTS, MAX_CONSUMER_NAME_LENGTH, MAX_CONSUMER_WAIT_S } from '../../limits.js';
+import {
+  MAX_CONSUMER_BATCH_EVENTS,
+  MAX_CONSUMER_NAME_LENGTH,
+  MAX_CONSUMER_WAIT_S,
+  MAX_FEED_BODY_BYTES,
+} from '../../limits.js';
+import { readBounded } from '../../model/bytes.js';
 import type { ConsumerState } from '../../store/consumers/consumer.js';
-import { requireAction, type ServerEnv } from '../exchange.js';
+import { bodyOf, requireAction, type ServerEnv } from '../exchange.js';
+import { HttpFailure } from '../failure.js';
 import type { Service } from '../service.js';
 import { ConsumerDesk } from './consumer-desk.js';
-import type { EventFeed } from './event-feed.js';
-import { seqAfter } from './event-request.js';
+import { type EventFeed, feedResponse, outgoingOf } from './event-feed.js';
+import {
+  checkContinued,
+  choice,
+  count,
+  dataOf,
+  type QueryValues,
+  requestInvalid,
+  seqAfter,
+  single,
+} from './feed-query.js';
 import { type FeedFormats, jsonOf } from './feed-format.js';
-import { checkContinued, choice, count, dataOf, requestInvalid, type QueryValues, single } from './feed-query.js';
-import { feedResponse, outgoingOf } from './feed-response.js';
-import { isObject, jsonBody, seqField } from './json-body.js';
 
 type Exchange = Context<ServerEnv>;
 
@@ -168,4 +181,43 @@ function stateJSON(desk: ConsumerDesk, { webhooks }: Service, state: ConsumerSta
     holder: desk.leases.holder(name) ?? null,
     webhook: webhooks.state(name) ?? null,
   };
+}
+
+/**
+ * Reads a request's JSON object, empty for no body, and refuses fields that it may not have.
+ * @throws {HttpFailure} REQUEST_INVALID
+ */
+async function jsonBody(c: Context<ServerEnv>, fields: readonly string[]): Promise<Record<string, unknown>> {
+  const bytes = await readBounded(bodyOf(c), MAX_FEED_BODY_BYTES);
+  if (bytes === undefined) {
+    throw new HttpFailure(413, 'REQUEST_INVALID', `the body has more than ${MAX_FEED_BODY_BYTES} bytes`);
+  }
+  if (bytes.length === 0) return {};
+  const body = parsed(Buffer.from(bytes).toString('utf8'));
+  const unknown = Object.keys(body).find((name) => !fields.includes(name));
+  if (unknown === undefined) return body;
+  throw requestInvalid(`unknown field ${JSON.stringify(unknown.slice(0, 100))}; there are ${fields.join(', ')}`);
+}
+
+function parsed(text: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw requestInvalid('the body is not JSON');
+  }
+  if (isObject(value)) return value;
+  throw requestInvalid('the body must be a JSON object');
+}
+
+/** Whether a value of JSON is an object. */
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Returns a field that is a seq. @throws {HttpFailure} REQUEST_INVALID */
+function seqField(body: Readonly<Record<string, unknown>>, name: string): number {
+  const value = body[name];
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+  throw requestInvalid(`${name} must be a whole number from 0 up`);
 }

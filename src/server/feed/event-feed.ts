@@ -1,14 +1,16 @@
-import type { Writable } from 'node:stream';
+import type { ServerResponse } from 'node:http';
+import { PassThrough, Readable, type Writable } from 'node:stream';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import type { Context } from 'hono';
 import { MAX_FEED_FOLLOWERS, MAX_FEED_READERS } from '../../limits.js';
-import type { EventFilter } from '../../store/follow/event-filter.js';
+import type { ServerEnv } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 import type { Service } from '../service.js';
+import { waitForReader } from '../service/body-watch.js';
 import { Channel, type KeptEvents } from './channel.js';
 import { type ClientSurroundings, FeedClient } from './feed-client.js';
-import type { FeedFormat } from './feed-format.js';
-import { type BeatPlace, Heartbeats } from './heartbeats.js';
-import { ReaderSlots } from './reader-slots.js';
-import { Turns } from './turns.js';
+import type { FeedAnswer } from './feed-query.js';
+import { type BeatPlace, Heartbeats, ReaderSlots, Turns } from './turns.js';
 
 /** Proxies close connections that are silent for 30 to 60 seconds. */
 const HEARTBEAT_MS = 15_000;
@@ -17,20 +19,6 @@ const HEARTBEAT_MS = 15_000;
 export interface FeedOptions {
   readonly heartbeatMs?: number;
   readonly followers?: number;
-}
-
-/** What an answer of the feed has. */
-export interface FeedAnswer {
-  readonly format: FeedFormat;
-  readonly filter: EventFilter | undefined;
-  /** The same for filters that pass the same events. */
-  readonly filterKey: string;
-  /** Begins with the event after this one. */
-  readonly position: number;
-  /** Last seq of an answer that ends; undefined for one that follows the log. */
-  readonly to: number | undefined;
-  /** Most events; Infinity for all. */
-  readonly limit: number;
 }
 
 /** Sends the events of a store to any number of clients. */
@@ -110,4 +98,56 @@ export class EventFeed {
     for (const client of [...this.#clients.keys()]) client.end();
     this.#turns.end();
   }
+}
+
+/**
+ * Answers with events: into node:http itself, and without waiting for the end, so that nothing of
+ * the request is kept while a client follows; or as a Web stream. Calls `onGone` when it is over.
+ */
+export function feedResponse(
+  c: Context<ServerEnv>,
+  feed: EventFeed,
+  answer: FeedAnswer,
+  onGone: () => void = () => undefined,
+): Response {
+  const headers = {
+    'content-type': answer.format.contentType,
+    'cache-control': 'no-store',
+    // nginx would buffer it.
+    'x-accel-buffering': 'no',
+  };
+  if (c.req.method === 'HEAD') {
+    onGone();
+    return new Response(null, { headers });
+  }
+  try {
+    feed.checkRoom();
+  } catch (error) {
+    onGone();
+    throw error;
+  }
+  const outgoing = outgoingOf(c);
+  if (outgoing === undefined) {
+    const body = new PassThrough();
+    body.once('close', onGone);
+    feed.open(body, answer);
+    return new Response(Readable.toWeb(body) as ReadableStream<Uint8Array>, { headers });
+  }
+  // A client that left while it was authenticated closes no second time.
+  if (outgoing.destroyed) {
+    onGone();
+    return RESPONSE_ALREADY_SENT;
+  }
+  waitForReader(outgoing);
+  outgoing.once('close', onGone);
+  outgoing.writeHead(200, headers);
+  // A client that waits for its first event must see that it was accepted.
+  if (answer.format.begin() === '') outgoing.flushHeaders();
+  feed.open(outgoing, answer);
+  return RESPONSE_ALREADY_SENT;
+}
+
+/** Returns the response of node:http; undefined where a program calls `fetch`. */
+export function outgoingOf(c: Context<ServerEnv>): ServerResponse | undefined {
+  return (c.env as Partial<ServerEnv['Bindings']> | undefined)?.outgoing;
 }

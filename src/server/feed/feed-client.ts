@@ -4,9 +4,7 @@ import { isStoreError } from '../../errors.js';
 import type { EventFilter, StoreLog } from '../../store/follow/event-filter.js';
 import type { Channel, ChannelClient } from './channel.js';
 import type { FeedFormat } from './feed-format.js';
-import type { Beating } from './heartbeats.js';
-import type { ReaderSlots } from './reader-slots.js';
-import type { Servable, Turns } from './turns.js';
+import type { Beating, ReaderSlots, Servable, Turns } from './turns.js';
 
 /** Time for which a client that takes nothing keeps its place among the readers of the log. */
 const PATIENCE_MS = 100;

@@ -1,7 +1,7 @@
 import { StoreError } from '../../errors.js';
 import { compileFilter, type EventFilter } from '../../store/follow/event-filter.js';
 import { HttpFailure } from '../failure.js';
-import type { EventData } from './feed-format.js';
+import type { EventData, FeedFormat, FeedFormats } from './feed-format.js';
 
 /** Query parameters, each with its values in order. */
 export type QueryValues = Readonly<Record<string, readonly string[]>>;
@@ -16,7 +16,7 @@ export function requestInvalid(message: string): HttpFailure {
 }
 
 /** Refuses parameters that are neither of a filter nor `known`: a misspelt filter would pass every event. */
-export function checkParameters(query: QueryValues, known: readonly string[]): void {
+function checkParameters(query: QueryValues, known: readonly string[]): void {
   const all = [...filterParameters, ...known];
   const unknown = Object.keys(query).find((name) => !all.includes(name));
   if (unknown === undefined) return;
@@ -68,7 +68,7 @@ interface CheckedFilter {
 }
 
 /** Returns the filter of a query: the fields of `EventFilter`, repeated for any of several values. */
-export function filterOf(query: QueryValues): CheckedFilter {
+function filterOf(query: QueryValues): CheckedFilter {
   const filter: Record<string, unknown> = {};
   for (const name of filterLists) if (query[name] !== undefined) filter[name] = query[name];
   for (const name of filterTimes) if (query[name] !== undefined) filter[name] = single(query, name);
@@ -114,4 +114,81 @@ export function checkContinued(from: number, head: number): number {
 /** Returns the refusal to do `what`, which names an event that the log does not have. */
 export function beyondHead(what: string, data: { readonly from: number; readonly head: number }): StoreError {
   return new StoreError('TIME_OUT_OF_RANGE', `cannot ${what}: the head is ${data.head}`, { data });
+}
+
+/** What an answer of the feed has. */
+export interface FeedAnswer {
+  readonly format: FeedFormat;
+  readonly filter: EventFilter | undefined;
+  /** The same for filters that pass the same events. */
+  readonly filterKey: string;
+  /** Begins with the event after this one. */
+  readonly position: number;
+  /** Last seq of an answer that ends; undefined for one that follows the log. */
+  readonly to: number | undefined;
+  /** Most events; Infinity for all. */
+  readonly limit: number;
+}
+
+/** A request for events. */
+interface EventRequest {
+  readonly query: QueryValues;
+  readonly accept: string | undefined;
+  readonly lastEventId: string | undefined;
+}
+
+/** What it is answered from. */
+interface AnswerBasis {
+  /** The last event to give. */
+  readonly head: number;
+  /** Whether later events are not given, as of a server of the past. */
+  readonly isPast: boolean;
+  readonly formats: FeedFormats;
+}
+
+/**
+ * Returns what a request for events asks for; undefined when the client has all of it already.
+ * @throws {HttpFailure} REQUEST_INVALID; StoreError TIME_OUT_OF_RANGE and those of filters
+ */
+export function eventAnswer(request: EventRequest, { head, isPast, formats }: AnswerBasis): FeedAnswer | undefined {
+  const { query, accept, lastEventId } = request;
+  checkParameters(query, ['from', 'to', 'limit', 'format', 'data', 'follow']);
+  const seqs = { min: 0, max: Number.MAX_SAFE_INTEGER };
+  const kind = choice(query, 'format', ['sse', 'ndjson']) ?? accepted(accept);
+  const to = count(query, 'to', seqs);
+  const isEndless = kind === 'sse' && to === undefined && !isPast;
+  const follow = choice(query, 'follow', ['true', 'false']) ?? String(isEndless);
+  if (follow === 'true' && isPast) throw requestInvalid('this server shows the past: nothing follows');
+  if (follow === 'true' && to !== undefined) throw requestInvalid('to ends the answer: it cannot follow too');
+  const next = seqAfter(lastEventId);
+  if (next !== undefined) checkContinued(next, head);
+  const start = next ?? count(query, 'from', seqs);
+  const from = Math.max(1, checkStart(start ?? (follow === 'true' ? head + 1 : 1), head));
+  const end = follow === 'true' ? undefined : Math.min(to ?? head, head);
+  // A browser whose answer ended asks again, until it hears that there is no more.
+  if (end !== undefined && lastEventId !== undefined && from > end) return undefined;
+  const { filter, key } = filterOf(query);
+  const format = formats.get(kind, dataOf(query));
+  const limit = count(query, 'limit', { min: 1, max: seqs.max }) ?? Number.POSITIVE_INFINITY;
+  return { format, filter, filterKey: key, position: from - 1, to: end, limit };
+}
+
+/** Returns the seq after a `Last-Event-ID`. */
+export function seqAfter(lastEventId: string | undefined): number | undefined {
+  if (lastEventId === undefined || lastEventId === '') return undefined;
+  const seq = /^\d{1,15}$/.test(lastEventId) ? Number(lastEventId) : Number.NaN;
+  if (Number.isSafeInteger(seq)) return seq + 1;
+  throw requestInvalid(`Last-Event-ID must be a seq: ${JSON.stringify(lastEventId.slice(0, 100))}`);
+}
+
+/** Returns the format that a header `Accept` asks for; lines of JSON if it takes anything. */
+function accepted(accept: string | undefined): 'sse' | 'ndjson' {
+  const types = (accept ?? '*/*').split(',').map((type) => type.split(';')[0]?.trim().toLowerCase());
+  if (types.includes('text/event-stream')) return 'sse';
+  if (
+    types.some((type) => ['*/*', 'application/*', 'application/x-ndjson', 'application/ndjson'].includes(type ?? ''))
+  ) {
+    return 'ndjson';
+  }
+  throw new HttpFailure(406, 'REQUEST_INVALID', 'events come as text/event-stream or application/x-ndjson');
 }

@@ -2,10 +2,9 @@ import { Hono } from 'hono';
 import { requireAction, type ServerEnv } from '../exchange.js';
 import type { Service } from '../service.js';
 import { consumerRoutes } from './consumer-routes.js';
-import { EventFeed } from './event-feed.js';
-import { eventAnswer } from './event-request.js';
+import { EventFeed, feedResponse } from './event-feed.js';
+import { eventAnswer } from './feed-query.js';
 import { FeedFormats } from './feed-format.js';
-import { feedResponse } from './feed-response.js';
 
 /** The feed: `/events`, `/consumers`. */
 export function feedRoutes(service: Service): Hono<ServerEnv> {

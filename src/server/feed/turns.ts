@@ -91,3 +91,73 @@ export class Turns {
     return Math.max(0, -this.#creditMs / SHARE);
   }
 }
+
+/** Something that sends a heartbeat unless it sent something else lately. */
+export interface Beating {
+  beat(): void;
+}
+
+/** Which part of the interval a member is called in. */
+export type BeatPlace = number;
+
+/** Parts of an interval: ten thousand heartbeats are not sent at once. */
+const PARTS = 60;
+
+/** Calls each member once an interval, spread over it, with one timer. */
+export class Heartbeats {
+  readonly #parts: readonly Set<Beating>[] = Array.from({ length: PARTS }, () => new Set<Beating>());
+  readonly #partMs: number;
+  #timer: NodeJS.Timeout | undefined;
+  #size = 0;
+  #at = 0;
+
+  constructor(intervalMs: number) {
+    this.#partMs = Math.max(1, intervalMs / PARTS);
+  }
+
+  /** Adds a member, first called an interval from now. Returns its place, for `remove`. */
+  add(member: Beating): BeatPlace {
+    this.#parts[this.#at]?.add(member);
+    this.#size += 1;
+    this.#timer ??= setInterval(() => this.#beat(), this.#partMs).unref();
+    return this.#at;
+  }
+
+  remove(member: Beating, place: BeatPlace): void {
+    if (this.#parts[place]?.delete(member) !== true) return;
+    this.#size -= 1;
+    if (this.#size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #beat(): void {
+    this.#at = (this.#at + 1) % PARTS;
+    for (const member of this.#parts[this.#at] as Set<Beating>) member.beat();
+  }
+}
+
+/** Lets a bounded number of clients read the log at once; the others wait in order. */
+export class ReaderSlots {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  /** Resolves with a slot, which the caller must leave. */
+  async enter(): Promise<void> {
+    if (this.#free > 0) {
+      this.#free -= 1;
+      return;
+    }
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  leave(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free += 1;
+    else next();
+  }
+}

@@ -1,6 +1,8 @@
+import { createHmac } from 'node:crypto';
 import { Agent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { Agent as SecureAgent, request as httpsRequest } from 'node:https';
 import { MAX_WEBHOOK_ANSWER_BYTES, MAX_WEBHOOK_WAIT_MS } from '../../limits.js';
+import { retryAfterOf } from '../../model/http.js';
 
 interface TargetRequest {
   readonly method: 'POST' | 'OPTIONS';
@@ -67,7 +69,32 @@ function discard(response: IncomingMessage): void {
 
 /** Returns the time that a header `Retry-After` asks for, at most MAX_WEBHOOK_WAIT_MS; 0 without one. */
 export function retryAfterMs(value: string | undefined, nowMs: number): number {
-  if (value === undefined) return 0;
-  const ms = /^\d+$/.test(value) ? 1_000 * Number(value) : Date.parse(value) - nowMs;
-  return Number.isNaN(ms) ? 0 : Math.min(MAX_WEBHOOK_WAIT_MS, Math.max(0, ms));
+  return Math.min(MAX_WEBHOOK_WAIT_MS, retryAfterOf(value, nowMs) ?? 0);
+}
+
+interface SignedMessage {
+  /** The same for each attempt, without a full stop. */
+  readonly id: string;
+  /** Seconds since the epoch, of this attempt. */
+  readonly timestamp: number;
+  readonly body: string;
+}
+
+/**
+ * Returns the headers of a signed message (Standard Webhooks 1.0.0, symmetric signatures): a
+ * signature by each secret, separated by spaces; no `webhook-signature` without a secret.
+ */
+export function signedHeaders(
+  { id, timestamp, body }: SignedMessage,
+  secrets: readonly Uint8Array[],
+): Record<string, string> {
+  const signatures = secrets.map((secret) => {
+    const code = createHmac('sha256', secret).update(`${id}.${timestamp}.${body}`).digest('base64');
+    return `v1,${code}`;
+  });
+  return {
+    'webhook-id': id,
+    'webhook-timestamp': String(timestamp),
+    ...(signatures.length === 0 ? {} : { 'webhook-signature': signatures.join(' ') }),
+  };
 }

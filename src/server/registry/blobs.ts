@@ -2,9 +2,7 @@ import { isDigest } from '../../model/digest.js';
 import type { RegistryBlob } from '../../store/registry-store.js';
 import { lent, streamed } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
-import { digestIn } from './paths.js';
-import { rangeOf } from './ranges.js';
-import type { RegistryExchange } from './registry-exchange.js';
+import { digestIn, rangeOf, type RegistryExchange } from './registry-request.js';
 
 /** Answers a blob, or a part of it. */
 export async function getBlob({ c, service, path, reads, isPast }: RegistryExchange): Promise<Response> {

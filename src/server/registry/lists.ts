@@ -1,8 +1,7 @@
 import { OCI_INDEX } from '../../archive/documents.js';
 import { familiarReference } from '../../model/reference.js';
 import { HttpFailure } from '../failure.js';
-import { digestIn, isRepositoryName } from './paths.js';
-import type { RegistryExchange } from './registry-exchange.js';
+import { digestIn, isRepositoryName, type RegistryExchange } from './registry-request.js';
 
 /** Answers the tags of a repository, or a page of them. */
 export function getTags({ c, path: { name, repository, root }, reads }: RegistryExchange): Response {

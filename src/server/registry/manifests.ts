@@ -1,12 +1,9 @@
-import { MAX_PUSHED_MANIFEST_BYTES } from '../../limits.js';
+import { MAX_PUSHED_MANIFEST_BYTES, MAX_TAGS_OF_PUSH } from '../../limits.js';
+import { readBounded } from '../../model/bytes.js';
 import { isContentName } from '../../model/digest.js';
 import { bodyOf, callerOrigin } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
-import { tagIn, tagOrDigestIn } from './paths.js';
-import type { RegistryExchange } from './registry-exchange.js';
-
-/** Tags that one push may set: more do not fit into the line of a request. */
-const MAX_TAGS_OF_PUSH = 100;
+import { type RegistryExchange, tagIn, tagOrDigestIn } from './registry-request.js';
 
 /** Answers a manifest or index, byte for byte. */
 export async function getManifest(exchange: RegistryExchange): Promise<Response> {
@@ -73,17 +70,10 @@ function unknownManifest(name: string, reference: string): HttpFailure {
 }
 
 async function readBody(body: AsyncIterable<Uint8Array>, name: string): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > MAX_PUSHED_MANIFEST_BYTES) {
-      const limit = `at most ${MAX_PUSHED_MANIFEST_BYTES} bytes are allowed`;
-      throw new HttpFailure(413, 'MANIFEST_INVALID', `the manifest for ${name} is too large: ${limit}`);
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+  const bytes = await readBounded(body, MAX_PUSHED_MANIFEST_BYTES);
+  if (bytes !== undefined) return bytes;
+  const limit = `at most ${MAX_PUSHED_MANIFEST_BYTES} bytes are allowed`;
+  throw new HttpFailure(413, 'MANIFEST_INVALID', `the manifest for ${name} is too large: ${limit}`);
 }
 
 /** The media type of a manifest that was sent without one. */

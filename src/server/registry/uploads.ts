@@ -2,9 +2,7 @@ import { isStoreError } from '../../errors.js';
 import type { AppendOptions, ByteRange, Upload } from '../../store/registry-store.js';
 import { bodyOf } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
-import { digestIn, repositoryOf } from './paths.js';
-import { chunkRangeOf } from './ranges.js';
-import type { RegistryExchange } from './registry-exchange.js';
+import { chunkRangeOf, digestIn, type RegistryExchange, repositoryOf } from './registry-request.js';
 
 /** Mounts a blob of another repository, takes a whole one, or begins an upload. */
 export async function startUpload(exchange: RegistryExchange): Promise<Response> {

@@ -2,7 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import { MAX_PENDING_LOG_BYTES } from '../../limits.js';
 import { ioFailure, systemCode } from '../../store/files/files.js';
-import type { Refused } from './raw-answer.js';
+import type { Refused } from './connections.js';
 import type { RequestReport } from './request-report.js';
 
 /** Where lines of a log go. */

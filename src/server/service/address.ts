@@ -25,8 +25,3 @@ export function parseAddress(text: string): ListenAddress | undefined {
 export function addressText({ host, port }: ListenAddress): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }
-
-/** Whether only programs of this machine reach the host. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/.test(host);
-}

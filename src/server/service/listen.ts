@@ -10,10 +10,10 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { StoreError } from '../../errors.js';
+import { isLoopback } from '../../model/http.js';
 import { systemCode } from '../../store/files/files.js';
-import { addressText, isLoopback, type ListenAddress } from './address.js';
-import { type ConnectionLimits, ConnectionCounter } from './connections.js';
-import { rawAnswer, refusalBody, type Refused } from './raw-answer.js';
+import { addressText, type ListenAddress } from './address.js';
+import { ConnectionCounter, type ConnectionLimits, rawAnswer, refusalBody, type Refused } from './connections.js';
 import { bindSocket, isAnswering, type SocketMode } from './socket.js';
 import type { TlsKeys } from './tls.js';
 

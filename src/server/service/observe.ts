@@ -3,8 +3,7 @@ import type { Context, MiddlewareHandler } from 'hono';
 import { routePath } from 'hono/route';
 import type { Caller, ServerEnv } from '../exchange.js';
 import { answerTo } from '../failure.js';
-import { isBrokenOff } from './broken-off.js';
-import type { BodyWatch, Watched } from './body-watch.js';
+import { type BodyWatch, isBrokenOff, type Watched } from './body-watch.js';
 import { loggedPath } from './logged-path.js';
 import type { RequestReport } from './request-report.js';
 

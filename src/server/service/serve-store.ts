@@ -1,13 +1,17 @@
+import { readFile } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
-import type { EventStore } from '../../store/event-store.js';
+import { StoreError, thrownText } from '../../errors.js';
 import {
   HEADERS_TIMEOUT_MS,
   IDLE_TIMEOUT_MS,
   MAX_CONNECTIONS,
   MAX_CONNECTIONS_PER_ADDRESS,
   MAX_REQUEST_HEADER_BYTES,
+  MAX_SETTINGS_FILE_BYTES,
   STOP_TIMEOUT_MS,
 } from '../../limits.js';
+import type { EventStore } from '../../store/event-store.js';
+import { systemCode } from '../../store/files/files.js';
 import { accessFrom } from '../access/access-from.js';
 import type { AccessOptions } from '../access/options.js';
 import { buildServer, type StoreServer } from '../create-server.js';
@@ -19,7 +23,6 @@ import { AccessLog, openLogFile, streamLog } from './access-log.js';
 import type { ListenAddress } from './address.js';
 import type { ConnectionLimits } from './connections.js';
 import { listen, type Listening } from './listen.js';
-import { readSettings } from './settings-file.js';
 import type { SocketMode } from './socket.js';
 import { type TlsFiles, TlsKeys } from './tls.js';
 
@@ -210,4 +213,49 @@ function connectionLimits(given: ConnectionOptions = {}, isProxy: (address: stri
     maxConnectionsPerAddress: given.maxConnectionsPerAddress ?? MAX_CONNECTIONS_PER_ADDRESS,
     isProxy,
   };
+}
+
+/** A file of settings, and the option that names it. */
+interface SettingsFile {
+  readonly option: string;
+  readonly path: string;
+}
+
+/**
+ * Reads the file of settings of `option`, JSON in the form of `Options`, and resolves with what `check` makes of it.
+ * @throws {StoreError} SETTING_INVALID naming option and file: it cannot be read, is not JSON or too large, or
+ *   `check` throws a TypeError or RangeError; those of `check`, naming them too
+ */
+async function readSettings<Options, Checked>(
+  { option, path }: SettingsFile,
+  check: (options: Options) => Checked | Promise<Checked>,
+): Promise<Checked> {
+  const what = `${option}: the file ${path}`;
+  const bytes = await readFile(path).catch((error: unknown) => {
+    if (systemCode(error) === 'ENOENT') throw invalid(`${option}: there is no such file: ${path}`, path, error);
+    throw invalid(`${what} cannot be read: ${systemCode(error)}`, path, error);
+  });
+  if (bytes.length > MAX_SETTINGS_FILE_BYTES) {
+    throw invalid(`${what} has ${bytes.length} bytes, at most ${MAX_SETTINGS_FILE_BYTES} are allowed`, path);
+  }
+  let options: Options;
+  try {
+    options = JSON.parse(bytes.toString());
+  } catch (error) {
+    throw invalid(`${what} is not JSON: ${thrownText(error)}`, path, error);
+  }
+  try {
+    return await check(options);
+  } catch (error) {
+    if (error instanceof StoreError) {
+      const { code, message, data } = error;
+      throw new StoreError(code, `${what}: ${message}`, { cause: error, data });
+    }
+    if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
+    throw invalid(`${what} is not valid: ${error.message}`, path, error);
+  }
+}
+
+function invalid(message: string, path: string, cause?: unknown): StoreError {
+  return new StoreError('SETTING_INVALID', message, { cause, data: { path } });
 }

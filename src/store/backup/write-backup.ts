@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
-import { MAX_NOTE_BYTES } from '../../limits.js';
+import { MAX_NOTE_BYTES, MAX_PACK_BYTES, MAX_PACKED_CONTENT_BYTES } from '../../limits.js';
 import { type Checkpoint, parseCheckpoint } from '../../log/checkpoint.js';
 import type { ContentReader, Head } from '../../log/log.js';
 import { treeRoot } from '../../log/merkle.js';
 import { equalBytes } from '../../model/bytes.js';
-import { type Digest, digestFromHash } from '../../model/digest.js';
+import { type Digest, digestFromHash, digestOf } from '../../model/digest.js';
 import type { StoreContext } from '../context.js';
+import { isExhaustion } from '../files/files.js';
 import { checkLockTimeout, whenUnlocked } from '../open/lock-wait.js';
 import { backupVersion, parseSidecar, readSidecarBytes, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
 import { BackupFolder } from './backup-folder.js';
@@ -15,12 +16,15 @@ import {
   type BackupReport,
   blobPath,
   CHECKPOINT_PATH,
+  contentPath,
   needTarget,
+  PACK_FOLDER,
   sidecarText,
 } from './backup-layout.js';
+import { BackupReader } from './backup-reader.js';
 import { treeFiles, treePaths } from './backup-tiles.js';
 import { BackupWriter } from './backup-writer.js';
-import { writeContent } from './write-content.js';
+import { bytesInPack, PACK_START_BYTES, PackBuild, type PackHead } from './pack.js';
 
 /** Snapshot of a store at one head. What it names stays readable until released. */
 interface FixedStore {
@@ -204,4 +208,161 @@ async function readOwnSidecar(directory: string): Promise<Sidecar> {
   if (bytes !== undefined) return parseSidecar(directory, bytes);
   const message = `cannot back up the store ${directory}: its ${SIDECAR_FILE} is missing`;
   throw new StoreError('SIDECAR_INVALID', message, { data: { directory } });
+}
+
+/**
+ * Starts to write the content that the backup lacks: small content into packs, large content into
+ * its own files. Takes two readers of the same content, and closes them. Memory: a digest and its
+ * size for each content, and the packs being written.
+ * @throws {StoreError} CONTENT_CORRUPT when content to be written has another digest; ABORTED
+ */
+async function writeContent(
+  writer: BackupWriter,
+  [first, second]: readonly [ContentReader, ContentReader],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const packs = await packsOf(writer);
+  if (packs.length === 0) {
+    // Nothing to plan: all of it is new.
+    await first.close();
+    await writePacks(writer, second, { signal });
+  } else {
+    const { kept, written } = planPacks(await writeLargeContent(writer, first), packs);
+    for (const { path } of kept) writer.need(path);
+    if (written.size > 0) await writePacks(writer, second, { chosen: written, signal });
+  }
+  // Lets erasure from now on free disk space that this reader would pin.
+  await second.close();
+}
+
+/** Writes content that does not go into packs; resolves with the sizes of what does. */
+async function writeLargeContent(writer: BackupWriter, content: ContentReader): Promise<Map<Digest, number>> {
+  const small = new Map<Digest, number>();
+  for await (const page of content.pages()) {
+    for (const { digest, bytes } of page) {
+      if (bytes.length <= MAX_PACKED_CONTENT_BYTES) small.set(digest, bytes.length);
+      else await writeLarge(writer, digest, bytes);
+    }
+  }
+  await content.close();
+  return small;
+}
+
+async function writeLarge(writer: BackupWriter, digest: Digest, bytes: Uint8Array): Promise<void> {
+  const path = contentPath(digest);
+  writer.need(path);
+  if (writer.there.get(path) === bytes.length) return;
+  if (digestOf(bytes) !== digest) throw contentCorrupt(digest);
+  await writer.start(path, bytes);
+}
+
+/** Resolves with the packs in the backup whose head is whole; others are written again. */
+async function packsOf(writer: BackupWriter): Promise<ExistingPack[]> {
+  const reader = new BackupReader(writer.directory);
+  const packs: ExistingPack[] = [];
+  for (const path of writer.there.keys()) {
+    if (!path.startsWith(`${PACK_FOLDER}/`)) continue;
+    try {
+      packs.push({ path, head: await reader.packHead(path) });
+    } catch (error) {
+      if (!isStoreError(error) || isExhaustion(error)) throw error;
+    }
+  }
+  return packs;
+}
+
+interface ChosenContent {
+  /** Small content; absent for all that there is, small or large. */
+  readonly chosen?: ReadonlySet<Digest>;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Starts to write packs with the chosen content, each as full as it can be. */
+async function writePacks(
+  writer: BackupWriter,
+  content: ContentReader,
+  { chosen, signal }: ChosenContent,
+): Promise<void> {
+  let pack = new PackBuild();
+  const end = async (): Promise<void> => {
+    const { name, bytes } = pack.finish();
+    // A crash here leaves the new pack beside those that it replaces: content is in both.
+    await writer.start(`${PACK_FOLDER}/${name}`, bytes);
+    pack = new PackBuild();
+  };
+  for await (const page of content.pages()) {
+    throwIfAborted(signal);
+    for (const { digest, bytes } of page) {
+      if (chosen?.has(digest) === false) continue;
+      if (bytes.length > MAX_PACKED_CONTENT_BYTES) {
+        await writeLarge(writer, digest, bytes);
+        continue;
+      }
+      if (digestOf(bytes) !== digest) throw contentCorrupt(digest);
+      if (!pack.hasRoomFor(bytes.length)) await end();
+      pack.add(digest, bytes);
+    }
+  }
+  if (!pack.isEmpty) await end();
+}
+
+function contentCorrupt(digest: Digest): StoreError {
+  return new StoreError('CONTENT_CORRUPT', `cannot back up the content ${digest}: its bytes have another digest`, {
+    data: { digest },
+  });
+}
+
+/** A pack that is larger is not merged with others: what it holds is written once. */
+const MERGED_PACK_BYTES = MAX_PACK_BYTES / 2;
+/** Each pack is this much larger than all that are smaller, together: n runs leave log n packs. */
+const GROWTH = 2;
+
+/** A pack in a backup. */
+export interface ExistingPack {
+  readonly path: string;
+  readonly head: PackHead;
+}
+
+/** What a run does about packs. */
+interface PackPlan {
+  /** Packs that stay as they are. All others are removed when the new ones are durable. */
+  readonly kept: readonly ExistingPack[];
+  /** Content to be written in new packs. */
+  readonly written: ReadonlySet<Digest>;
+}
+
+/**
+ * Decides which packs stay and which content goes into new ones. `content` is all that belongs in
+ * packs, with its sizes. A pack with anything else in it, such as erased content, does not stay.
+ */
+export function planPacks(content: ReadonlyMap<Digest, number>, packs: readonly ExistingPack[]): PackPlan {
+  const left = new Map(content);
+  const kept: ExistingPack[] = [];
+  // A merged pack comes before those that a killed run merged it from.
+  for (const pack of [...packs].sort(bySize).reverse()) {
+    if (!isWithin(pack, left)) continue;
+    for (const { digest } of pack.head.contents()) left.delete(digest);
+    kept.unshift(pack);
+  }
+  if (left.size === 0) return { kept, written: new Set() };
+  let bytes = PACK_START_BYTES;
+  for (const size of left.values()) bytes += bytesInPack(size);
+  const written = new Set(left.keys());
+  let merged = 0;
+  for (const { head } of kept) {
+    if (head.fileBytes > Math.min(MERGED_PACK_BYTES, GROWTH * bytes)) break;
+    for (const { digest } of head.contents()) written.add(digest);
+    bytes += head.fileBytes;
+    merged += 1;
+  }
+  return { kept: kept.slice(merged), written };
+}
+
+function bySize(one: ExistingPack, other: ExistingPack): number {
+  return one.head.fileBytes - other.head.fileBytes || (one.path < other.path ? -1 : 1);
+}
+
+function isWithin({ head }: ExistingPack, content: ReadonlyMap<Digest, number>): boolean {
+  for (const { digest, size } of head.contents()) if (content.get(digest) !== size) return false;
+  return true;
 }

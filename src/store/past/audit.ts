@@ -2,8 +2,14 @@ import type { OptionNames } from '../../model/option-names.js';
 import type { Erasure } from '../../../projections/content.js';
 import type { LogPoint } from '../../log/log.js';
 import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/digest.js';
-import type { LayerFacts, PlatformImage, ReferenceRemoved, ReferenceSet, StoredEvent } from '../../model/events.js';
-import { routeOf } from '../../model/route.js';
+import {
+  type LayerFacts,
+  type PlatformImage,
+  type ReferenceRemoved,
+  type ReferenceSet,
+  routeOf,
+  type StoredEvent,
+} from '../../model/events.js';
 import type { Subject } from '../../model/subjects.js';
 import type { Image } from '../../model/image.js';
 import type { Platform } from '../../model/platform.js';

@@ -14,7 +14,7 @@ import type { ConsumerPosition, Database } from '../../log/log.js';
 import { openFailure, openLevel, readFailure, repairLevel } from '../../log/leveldb/open-level.js';
 import { rowsOfKind, type StoredRow, StoredRows } from '../../log/stored-rows.js';
 import { NamedContent } from '../verify/content-check.js';
-import { eventsText, type SeqRange } from '../verify/lost-events.js';
+import { eventsText, type SeqRange } from '../verify/salvage-forecast.js';
 import type { RebuildOptions } from './rebuild.js';
 import { type Digest, digestFromHash, digestOf } from '../../model/digest.js';
 import { checkOriginOf, parseCheckpoint } from '../../log/checkpoint.js';

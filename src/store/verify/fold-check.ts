@@ -1,20 +1,19 @@
-import { sha256 } from '#sha256';
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import { storeProjections, type ViewName, viewNames, type Views } from '../../../projections/views.js';
-import type { ViewEncoder } from '../../../projections/projection.js';
-import { SnapshotDamage, SnapshotWriter } from '../../../projections/snapshot-format.js';
-import type { LogEntry } from '../../log/log.js';
-import type { StoredEvent } from '../../model/events.js';
+import { sha256 } from '#sha256';
 import { changesVersions } from '../../../projections/changes-codec.js';
-import { type ChangesCheck, type ChangesClaim, changesClaim } from './changes-check.js';
-import { contradictionOf } from './record-check.js';
-import type { Reading, Report, StoredSnapshot, VerifySource, ViolationCode, ViewDigests } from './verify-source.js';
+import { SnapshotDamage, SnapshotWriter, type ViewEncoder } from '../../../projections/snapshot-format.js';
 import { decodeViews, encodeViews, viewVersions } from '../../../projections/views-codec.js';
+import { storeProjections, type ViewName, viewNames, type Views } from '../../../projections/views.js';
+import type { LogEntry } from '../../log/log.js';
 import { equalBytes } from '../../model/bytes.js';
 import { hexToBytes } from '../../model/digest.js';
+import type { StoredEvent } from '../../model/events.js';
+import { ChangesBuilder, openSteps, type Stretch } from '../snapshots/changes-file.js';
 import { parseSnapshot } from '../snapshots/snapshot-folder.js';
+import { contradictionOf } from './record-check.js';
 import type { TreeClaim } from './tree-check.js';
+import type { Reading, Report, StoredSnapshot, VerifySource, ViewDigests, ViolationCode } from './verify-source.js';
 
 type OwnViews = { -readonly [Name in ViewName]: Views[Name] };
 
@@ -258,4 +257,68 @@ async function addClaims(
     return again === undefined ? undefined : viewDigestsOf(decodeViews(parseSnapshot(again).payload))();
   };
   views.push({ seq, place, code: 'SNAPSHOT_WRONG', encoded: sha256(payload), digests });
+}
+
+/** What a file of changes says that the events of a stretch do. */
+interface ChangesClaim extends Stretch {
+  readonly place: string;
+  /** Events of each step. */
+  readonly steps: readonly number[];
+  /** Digest of the payload. */
+  readonly digest: string;
+}
+
+/** Returns what a payload claims. @throws {SnapshotDamage} when it is malformed */
+function changesClaim(payload: Uint8Array, stretch: Stretch, place: string): ChangesClaim {
+  const steps = openSteps(payload, stretch).map(({ from, to }) => to - from);
+  return { ...stretch, place, steps, digest: digestOf([payload]) };
+}
+
+/** Makes the changes again from the events, and compares them with those in files. */
+export class ChangesCheck {
+  readonly #report: Report;
+  /** Files whose events have not begun, the first last. */
+  readonly #waiting: ChangesClaim[];
+  readonly #begun = new Map<ChangesClaim, ChangesBuilder>();
+  #isOver = false;
+
+  constructor(claims: readonly ChangesClaim[], report: Report) {
+    this.#waiting = [...claims].sort((a, b) => b.from - a.from);
+    this.#report = report;
+  }
+
+  /** Adds the next event. */
+  add(entry: LogEntry): void {
+    if (this.#isOver) return;
+    const { seq } = entry.event;
+    for (let next = this.#waiting.at(-1); next !== undefined && next.from < seq; next = this.#waiting.at(-1)) {
+      this.#waiting.pop();
+      const { steps } = next;
+      this.#begun.set(next, new ChangesBuilder((step) => steps[step] ?? Number.POSITIVE_INFINITY));
+    }
+    for (const [claim, builder] of this.#begun) {
+      builder.add(entry);
+      if (claim.to === seq) this.#compare(claim, builder);
+    }
+  }
+
+  /** Ends the check: an event is missing. Returns the places of the files that were not compared. */
+  end(): string[] {
+    this.#isOver = true;
+    return [...this.#begun.keys(), ...this.#waiting].map(({ place }) => place).sort();
+  }
+
+  #compare(claim: ChangesClaim, builder: ChangesBuilder): void {
+    this.#begun.delete(claim);
+    if (digestOf(builder.finish()) === claim.digest) return;
+    const { place, from, to } = claim;
+    const message = `${place}: its changes are not those that the events after ${from} to ${to} make`;
+    this.#report({ code: 'SNAPSHOT_WRONG', place, message, seq: to });
+  }
+}
+
+function digestOf(pieces: readonly Uint8Array[]): string {
+  const hash = createHash('sha256');
+  for (const piece of pieces) hash.update(piece);
+  return hash.digest('hex');
 }

@@ -22,8 +22,7 @@ import type {
 } from './verify-source.js';
 import type { StoredEvent } from '../../model/events.js';
 import { type Belief, checkBlobs, checkContent, checkSetAside, NamedContent } from './content-check.js';
-import { ChangesCheck } from './changes-check.js';
-import { FoldCheck, snapshotClaims, type ViewClaim } from './fold-check.js';
+import { ChangesCheck, FoldCheck, snapshotClaims, type ViewClaim } from './fold-check.js';
 import { checkPositions, IndexCheck } from './index-check.js';
 import { RecordCheck } from './record-check.js';
 import { TILE_WIDTH } from '../../log/merkle.js';

@@ -9,11 +9,10 @@ import {
   MAX_LOGIN_FAILURES_PER_USER,
   SESSION_TOKEN_MS,
 } from '../../../src/limits.js';
-import type { Access, Credentials, Grant } from '../../../src/server/access/access.js';
-import { localAccess } from '../../../src/server/access/access.js';
+import { type Access, type Credentials, type Grant, localAccess } from '../../../src/server/access/access.js';
+import { AccessRefusal } from '../../../src/server/access/refusal.js';
 import { accessFrom } from '../../../src/server/access/access-from.js';
 import type { AccessOptions, Rule } from '../../../src/server/access/options.js';
-import { AccessRefusal } from '../../../src/server/access/refusal.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { basic, factsOf, htpasswdLines, presenting } from './credentials.js';
 

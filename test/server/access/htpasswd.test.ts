@@ -11,8 +11,7 @@ import {
   MAX_WAITING_LOGINS,
 } from '../../../src/limits.js';
 import { StoreError } from '../../../src/errors.js';
-import { parseHtpasswd, type Users } from '../../../src/server/access/htpasswd.js';
-import { Passwords } from '../../../src/server/access/passwords.js';
+import { parseHtpasswd, Passwords, type Users } from '../../../src/server/access/passwords.js';
 import { WatchedFile } from '../../../src/server/access/watched-file.js';
 import { rejection } from '../../support/rejection.js';
 import { storeError } from '../../support/store-error.js';

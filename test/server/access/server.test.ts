@@ -12,7 +12,7 @@ import { MAX_LOGIN_FAILURES_PER_USER } from '../../../src/limits.js';
 import type { Access, Refusal } from '../../../src/server/access/access.js';
 import { accessFrom } from '../../../src/server/access/access-from.js';
 import type { Rule } from '../../../src/server/access/options.js';
-import { peerFinder } from '../../../src/server/access/unix-peer.js';
+import { peerFinder } from '../../../src/server/access/peers.js';
 import { createServer } from '../../../src/server/create-server.js';
 import { bindSocket } from '../../../src/server/service/socket.js';
 import { imageNamed, push } from '../../support/pushed-images.js';

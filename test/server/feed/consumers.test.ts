@@ -2,7 +2,12 @@ import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { type Access, localAccess } from '../../../src/server/access/access.js';
 import type { EventStore } from '../../../src/store/event-store.js';
-import { MAX_CONSUMER_BATCH_BYTES, MAX_CONSUMER_BATCH_EVENTS, MAX_CONSUMER_WAIT_S } from '../../../src/limits.js';
+import {
+  MAX_CONSUMER_BATCH_BYTES,
+  MAX_CONSUMER_BATCH_EVENTS,
+  MAX_CONSUMER_WAIT_S,
+  MAX_FEED_BODY_BYTES,
+} from '../../../src/limits.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { openTestStore } from '../../support/test-store.js';
@@ -245,7 +250,7 @@ test('requests that make no sense change nothing', async (t) => {
       /^400 REQUEST_INVALID: the filter/,
     ],
     [() => put(`${base}/consumers/a`, { start: 1 }), /^400 REQUEST_INVALID: unknown field "start"/],
-    [() => put(`${base}/consumers/a`, 'x'.repeat(70_000)), /^413 REQUEST_INVALID/],
+    [() => put(`${base}/consumers/a`, 'x'.repeat(MAX_FEED_BODY_BYTES + 1)), /^413 REQUEST_INVALID/],
     [() => fetch(`${base}/consumers/a`, { method: 'PUT', body: '{' }), /^400 REQUEST_INVALID: the body is not JSON/],
     [() => put(`${base}/consumers/a`, [1]), /^400 REQUEST_INVALID: the body must be a JSON object/],
     [() => post(`${url}/ack`, { seq: 4 }), /^400 TIME_OUT_OF_RANGE: cannot acknowledge event 4: the head is /],

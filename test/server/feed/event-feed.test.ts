@@ -1,12 +1,12 @@
 import { PassThrough, Writable } from 'node:stream';
 import test from 'ava';
 import { buildServer } from '../../../src/server/create-server.js';
-import { EventFeed, type FeedAnswer, type FeedOptions } from '../../../src/server/feed/event-feed.js';
+import { EventFeed, type FeedOptions } from '../../../src/server/feed/event-feed.js';
+import type { FeedAnswer } from '../../../src/server/feed/feed-query.js';
 import { FeedFormats } from '../../../src/server/feed/feed-format.js';
 import { Channel } from '../../../src/server/feed/channel.js';
-import { Leases } from '../../../src/server/feed/leases.js';
-import { ReaderSlots } from '../../../src/server/feed/reader-slots.js';
-import { Turns } from '../../../src/server/feed/turns.js';
+import { Leases } from '../../../src/server/feed/consumer-desk.js';
+import { ReaderSlots, Turns } from '../../../src/server/feed/turns.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import {
   CONSUMER_LEASE_MS,

@@ -4,8 +4,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import type { AddressInfo } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { createServer as createStoreServer } from '../../../src/server/create-server.js';
-import { signedHeaders } from '../../../src/server/feed/webhook-signature.js';
-import { retryAfterMs } from '../../../src/server/feed/webhook-request.js';
+import { retryAfterMs, signedHeaders } from '../../../src/server/feed/webhook-request.js';
 import { checkedWebhooks, type WebhookOptions } from '../../../src/server/feed/webhook-options.js';
 import {
   MAX_DEAD_LETTERS,

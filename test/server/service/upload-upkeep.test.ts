@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { UPLOAD_EXPIRY_MS, UPLOAD_SWEEP_INTERVAL_MS } from '../../../src/limits.js';
 import { ServerMetrics } from '../../../src/server/service/metrics.js';
-import { keepUploads } from '../../../src/server/service/upload-upkeep.js';
+import { keepUploads } from '../../../src/server/create-server.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 

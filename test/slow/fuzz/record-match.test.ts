@@ -1,6 +1,6 @@
 import test from 'ava';
 import { decodeRecord, encodeRecord } from '../../../src/log/record.js';
-import { isRecordOf } from '../../../src/store/verify/record-match.js';
+import { isRecordOf } from '../../../src/store/verify/record-check.js';
 import { anyEvent } from '../../support/event-arbitraries.js';
 import { allowedFailure } from './allowed-failure.js';
 import { fuzz } from './fuzz.js';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { MAX_PACK_BYTES, MAX_PACKED_CONTENT_BYTES } from '../../../src/limits.js';
 import { type Digest, digestOf } from '../../../src/model/digest.js';
 import { PackBuild, PackHead } from '../../../src/store/backup/pack.js';
-import { type ExistingPack, planPacks } from '../../../src/store/backup/pack-plan.js';
+import { type ExistingPack, planPacks } from '../../../src/store/backup/write-backup.js';
 import { bytesOf } from '../../support/text-bytes.js';
 
 /** Carries out a plan: the packs of the next backup, each as full as it can be. */

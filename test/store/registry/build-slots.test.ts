@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
 import { HttpFailure } from '../../../src/server/failure.js';
-import { asRegistryFailure } from '../../../src/server/registry/failures.js';
+import { asRegistryFailure } from '../../../src/server/registry/routes.js';
 import { StoreError } from '../../../src/errors.js';
 import { MAX_PAST_BUILDS, MAX_WAITING_PAST_BUILDS } from '../../../src/limits.js';
 import { BuildSlots } from '../../../src/store/registry/build-slots.js';

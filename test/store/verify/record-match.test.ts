@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { decodeRecord, encodeRecord, recordValues } from '../../../src/log/record.js';
 import type { StoredEvent } from '../../../src/model/events.js';
-import { isRecordOf } from '../../../src/store/verify/record-match.js';
+import { isRecordOf } from '../../../src/store/verify/record-check.js';
 import { anyEvent } from '../../support/event-arbitraries.js';
 import { idNamed } from '../../support/image-configs.js';
 
