@@ -196,7 +196,7 @@ withCli('the docker command line speaks its newest version to imagelog', async (
 /** Any file that is no archive. */
 const projectFile = archivePath('expected.json');
 
-withCli('docker events replays the log and goes on with what happens', async (t) => {
+withCli('docker events replays the log and continues with new events', async (t) => {
   const { socket } = await served(t);
   await docker(socket, load('skopeo-tiny-1.tar'));
   const env = { ...process.env, DOCKER_HOST: `unix://${socket}`, DOCKER_CONFIG: folder };

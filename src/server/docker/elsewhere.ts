@@ -33,7 +33,7 @@ const EMPTY: Readonly<Record<string, unknown>> = {
   '/volumes': { Volumes: [], Warnings: null },
 };
 
-/** Their prunes, which remove nothing: so `docker system prune` goes on to the images. */
+/** Their prunes, which remove nothing: so `docker system prune` reaches the images. */
 const PRUNED: Readonly<Record<string, unknown>> = {
   '/build/prune': { CachesDeleted: null, SpaceReclaimed: 0 },
   '/containers/prune': { ContainersDeleted: null, SpaceReclaimed: 0 },
@@ -41,7 +41,7 @@ const PRUNED: Readonly<Record<string, unknown>> = {
   '/volumes/prune': { VolumesDeleted: [], SpaceReclaimed: 0 },
 };
 
-/** A single one of them, which `docker inspect` asks for by any name: only 404 makes it go on. */
+/** A single one of them, which `docker inspect` asks for by any name: it continues only after 404. */
 const UNKNOWN: Readonly<Record<string, (name: string) => string>> = {
   '/containers/:name{.+}/json': (name) => `No such container: ${name}`,
   '/networks/:name{.+}': (name) => `network ${name} not found`,
@@ -49,7 +49,7 @@ const UNKNOWN: Readonly<Record<string, (name: string) => string>> = {
   '/plugins/:name{.+}/json': (name) => `plugin "${name}" not found`,
 };
 
-/** Containers, volumes, networks and whatever else imagelog has none of. */
+/** Containers, volumes, networks and other objects of which imagelog has none. */
 export function elsewhereRoutes(docker: Docker): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
   for (const [path, list] of Object.entries(EMPTY)) {

@@ -210,7 +210,7 @@ class EventWriter {
 /** The image was erased, or its digest is that of an artifact. */
 const WITHOUT_CONFIG: readonly ErrorCode[] = ['SUBJECT_NOT_FOUND', 'CONTENT_ERASED', 'CONFIG_INVALID'];
 
-/** An import makes its layer before, and sets its tag after: the image is a transaction of its own. */
+/** An import makes its layer before, and sets its tag after: the image has its own transaction. */
 function cameBy({ via, transaction }: StoredEvent): string {
   if (via === 'pull' || via === 'mirror') return 'pull';
   return via === 'docker' && transaction.count === 1 ? 'import' : 'load';

@@ -23,7 +23,7 @@ export interface ImageSource
 /** An image as it was named. */
 export interface FoundImage {
   readonly id: ImageId;
-  /** Canonical; absent for one that was named by its id, or by a digest that is no reference. */
+  /** Canonical; absent for one that was named by its id, or by a digest that is not a reference. */
   readonly reference: string | undefined;
 }
 

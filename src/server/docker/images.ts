@@ -63,7 +63,7 @@ function listRequest(c: DockerExchange): Parameters<typeof listImages>[1] {
   };
 }
 
-/** When a name last came to an image, at the moment that is served. */
+/** When an image last got a name, at the moment that is served. */
 async function lastTagTime({ service }: Docker, id: ImageId): Promise<Timestamp> {
   const { store, past } = service;
   const to = (await past) ?? store.log.head.seq;

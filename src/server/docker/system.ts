@@ -7,7 +7,7 @@ import { type Docker, type DockerExchange, json, MAX_MINOR, MIN_MINOR, minorOf }
 import { eventsResponse } from './events.js';
 import { listImages } from './image-list.js';
 
-/** Version of the API that clients are told to speak. */
+/** Newest version of the API, which clients are told. */
 export const API_VERSION = `1.${MAX_MINOR}`;
 const MIN_API_VERSION = `1.${MIN_MINOR}`;
 

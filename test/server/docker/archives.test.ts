@@ -160,7 +160,7 @@ for (const [query, status, message] of REFUSED) {
   });
 }
 
-test('what is no tar is not imported, and its layer does not stay', async (t) => {
+test('what is not a tar is not imported, and its layer does not stay', async (t) => {
   const engine = await Engine.start(t);
   const answer = await engine.send('POST', '/images/create?fromSrc=-', { body: Buffer.alloc(2_000, 'x') });
   t.is(answer.status, 400);

@@ -45,7 +45,7 @@ test('a client may put anything in the header Host', async (t) => {
   }
 });
 
-test('containers, volumes and networks are none, and their prunes remove nothing', async (t) => {
+test('lists of containers, volumes and networks are empty, and their prunes remove nothing', async (t) => {
   const engine = await Engine.start(t);
   t.deepEqual(await engine.get('/containers/json?all=1'), []);
   t.deepEqual(await engine.get('/networks'), []);

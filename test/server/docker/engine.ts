@@ -22,7 +22,7 @@ interface Sent {
   readonly body?: Readable | Uint8Array | string;
 }
 
-/** A store that speaks Docker's API on a socket of its own. */
+/** A store that speaks Docker's API on its own socket. */
 export class Engine {
   readonly store: EventStore;
   readonly socket: string;

@@ -210,7 +210,7 @@ test('a removal by name takes the image with its last one, in one transaction', 
   t.is(transactions.size, 1);
 });
 
-test('what others are made from stays, whatever is forced', async (t) => {
+test('what others are made from stays, forced or not', async (t) => {
   const engine = await world(t);
   const by = async (path: string): Promise<[number, string]> => message(engine, 'DELETE', path);
   const child = 'conflict: unable to delete bd10de19d2be (cannot be forced) - image has dependent child images';

@@ -115,7 +115,7 @@ test('the list and the facts of an image that dockerd loaded too are the same', 
   const none = { Id: '', RepoTags: [] as readonly string[], ParentId: '' };
   const theirs = JSON.parse(body) as readonly (typeof none)[];
   const ours = await engine.get<typeof theirs>('/v1.41/images/json?all=1');
-  // Those of the archive that both have; dockerd gave up at a parent that it does not take.
+  // Those of the archive that both have; dockerd failed at a parent that it does not take.
   const shared = theirs.filter(({ Id }) => ours.some((image) => image.Id === Id));
   t.true(shared.length >= 1);
   for (const image of shared) {
