@@ -176,7 +176,7 @@ withCli('the docker command line speaks its newest version to imagelog', async (
     t.is(status, 0, `docker ${args.join(' ')}: ${stderr}`);
     return stdout;
   };
-  t.regex(await ok('version'), /Server: imagelog[\s\S]*API version: +1\.51 \(minimum version 1\.24\)/);
+  t.regex(await ok('version'), /Server: imagelog[\s\S]*API version: +1\.51 \(minimum version 1\.12\)/);
   t.is(await ok(...load('docker20-all.tar')).then((text) => text.split('\n').length - 1), 5);
   t.regex(await ok('info'), /Storage Driver: imagelog/);
   t.is((await ok('image', 'inspect', 'tiny:1', '--format', '{{.Id}}')).trim(), store.resolve('tiny:1'));

@@ -96,9 +96,12 @@ function socketPeer(): PeerFinder {
 
 /** @throws {HttpFailure} 400 */
 function checkedMinor(minor: number): number {
-  const [is, bound, limit] = minor < MIN_MINOR ? ['old', 'Minimum', MIN_MINOR] : ['new', 'Maximum', MAX_MINOR];
   if (minor >= MIN_MINOR && minor <= MAX_MINOR) return minor;
-  const message = `client version 1.${minor} is too ${is}. ${bound} supported API version is 1.${limit}`;
+  const message =
+    minor < MIN_MINOR
+      ? `client version 1.${minor} is too old. Minimum supported API version is 1.${MIN_MINOR}, ` +
+        'please upgrade your client to a newer version'
+      : `client version 1.${minor} is too new. Maximum supported API version is 1.${MAX_MINOR}`;
   throw new HttpFailure(400, 'REQUEST_INVALID', message);
 }
 

@@ -13,8 +13,8 @@ import type { ImageSource } from './image-source.js';
  * that a client asked for in the path; without one, of the newest.
  */
 
-/** Minor versions of the API that are answered: 1.24 and so on. */
-export const MIN_MINOR = 24;
+/** Minor versions of the API that are answered: 1.12 and so on. skopeo speaks 1.22. */
+export const MIN_MINOR = 12;
 export const MAX_MINOR = 51;
 
 /** What the routes work on. */

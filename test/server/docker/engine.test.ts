@@ -20,9 +20,13 @@ test('every answer says which version is spoken, and which system', async (t) =>
 });
 
 const VERSIONS: readonly (readonly [path: string, status: number, message?: string])[] = [
-  ['/v1.24/images/json', 200],
+  ['/v1.12/images/json', 200],
   ['/v1.51/images/json', 200],
-  ['/v1.23/images/json', 400, 'client version 1.23 is too old. Minimum supported API version is 1.24'],
+  [
+    '/v1.11/images/json',
+    400,
+    'client version 1.11 is too old. Minimum supported API version is 1.12, please upgrade your client to a newer version',
+  ],
   ['/v1.52/images/json', 400, 'client version 1.52 is too new. Maximum supported API version is 1.51'],
   ['/v2.0/images/json', 404, 'page not found'],
   ['/images/json/', 404, 'page not found'],
