@@ -23,7 +23,9 @@ const server = built('server/index.js');
 const openStore = built('store/open/open-store.js');
 /** All that finding a server needs, and then a client of it; what help and other commands need. */
 const command = built('cli/process.js');
-const client = ['cli/client/connect.js', 'cli/client/run-remote.js', 'cli/pager.js'].map(built);
+/** Apart: a socket that a killed server left costs no more than that nothing answers there. */
+const connect = built('cli/client/connect.js');
+const client = ['cli/client/run-remote.js', 'cli/pager.js'].map(built);
 const program = built('cli/run.js');
 /** What `imagelog serve` loads once it is sure to serve. */
 const serveStore = built('server/service/serve-store.js');
@@ -111,9 +113,10 @@ function chunkOfLibrary(id, { getModuleInfo }) {
   return isRare(id) ? undefined : 'work';
 }
 
-/** A script each for a start, a client, what every command needs, the questions, the server, and the rest. */
+/** A script each for a start, a connection, a client, what every command needs, the questions, the server, and the rest. */
 function scriptOf(id, { getModuleInfo }) {
   if (isReached(id, command, getModuleInfo)) return undefined;
+  if (isReached(id, connect, getModuleInfo)) return 'connect';
   if (client.some((entry) => isReached(id, entry, getModuleInfo))) return 'client';
   if (isReached(id, program, getModuleInfo)) return 'program';
   if ([openStore, ...questions].some((entry) => isReached(id, entry, getModuleInfo))) return 'questions';

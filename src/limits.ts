@@ -6,6 +6,8 @@ export const MAX_RECORD_BYTES = 65_535;
 export const MAX_GROUP_EVENTS = 4_096;
 /** Records and content of commands written in one group; a single command may have more. */
 export const MAX_GROUP_BYTES = 16 * 1024 * 1024;
+/** Milliseconds between attempts to open a log again that met a full disk, at a request that writes. */
+export const LOG_RETRY_MS = 1_000;
 /** Image config (OCI registries accept 4 MiB for a manifest; Docker has no limit). */
 export const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
 /** JSON nesting in configs, manifests and indexes (Go's encoding/json: 10,000). */
@@ -40,6 +42,8 @@ export const MAX_REFERENCE_LENGTH = MAX_REFERENCE_NAME_LENGTH + 1 + MAX_TAG_LENG
 export const MAX_PUSHED_MANIFEST_BYTES = 4 * 1024 * 1024;
 /** Repositories whose members are remembered: the registry walks those of others again. */
 export const MAX_KEPT_REPOSITORIES = 1_000;
+/** Blobs whose findings as a layer are remembered: pushes that name others decompress them again. */
+export const MAX_KEPT_MEASUREMENTS = 10_000;
 /** Repositories searched for a blob to mount from an unnamed one. */
 export const MAX_SEARCHED_REPOSITORIES = 100;
 /** Milliseconds that a reader waits for a mirror to have a manifest with its blobs; then it gets them as they come. */
@@ -215,6 +219,11 @@ export const MAX_REPOSITORIES_PER_STAGED_BLOB = 1_000;
 export const MAX_UPLOAD_RECORD_BYTES = 8 * 1024 * 1024;
 /** Milliseconds after its last use at which an upload or a staged blob is removed: a day. */
 export const UPLOAD_EXPIRY_MS = 24 * 60 * 60 * 1_000;
+/**
+ * Milliseconds without a request after which an upload gives way to a new one that a limit of uploads
+ * in progress would refuse.
+ */
+export const UPLOAD_IDLE_MS = 10 * 60 * 1_000;
 /** Milliseconds between two searches of a server for what expired. */
 export const UPLOAD_SWEEP_INTERVAL_MS = 60 * 60 * 1_000;
 /** Uploads between two requests that keep their decoder; others are read again when they continue. */
@@ -251,8 +260,12 @@ export const COMMAND_WINDOW_BYTES = 1024 * 1024;
 export const MAX_COMMANDS_AT_ONCE = 64;
 /** Milliseconds from a client's connection to the command that it wants run. */
 export const COMMAND_START_MS = 10_000;
-/** Milliseconds after which a command ends whose client takes none of its output: an hour. */
+/** Milliseconds after which a command ends whose client takes none of its output, or sends nothing: an hour. */
 export const COMMAND_IDLE_MS = 60 * 60 * 1_000;
+/** Milliseconds after which a client says again that it is there. */
+export const COMMAND_ALIVE_MS = COMMAND_IDLE_MS / 4;
+/** Milliseconds for a client to leave once its command has ended. */
+export const COMMAND_LEAVE_MS = 10_000;
 /** Milliseconds for the connection of a command line to a server, TLS included. */
 export const SERVER_CONNECT_MS = 10_000;
 /** Milliseconds before a command line asks a busy server again. */
@@ -375,6 +388,8 @@ export const MAX_CONSUMER_WAIT_S = 55;
 export const CONSUMER_LEASE_MS = 60_000;
 /** Time for one attempt of a webhook, unless it has its own. */
 export const WEBHOOK_TIMEOUT_MS = 15_000;
+/** Milliseconds that webhooks may take to end and to write their positions when their server stops. */
+export const WEBHOOK_CLOSE_MS = 10_000;
 /** Longest wait of a webhook before an attempt, also where the target's `Retry-After` is longer: a day. */
 export const MAX_WEBHOOK_WAIT_MS = 24 * 60 * 60 * 1_000;
 /** Body of a target's answer, which is not looked at; a longer one is cut. */

@@ -227,6 +227,8 @@ export interface KnownFile {
   readonly size: number;
   /** What it is as a layer, if that was measured. */
   readonly measurement?: Measurement | undefined;
+  /** Hears what it is, if it must be measured. */
+  readonly onMeasured?: (measurement: Measurement) => void;
 }
 
 /** A regular file of an archive: small in memory, large staged and measured while streaming. */
@@ -240,6 +242,7 @@ export class ArchiveFile {
   readonly #bytes: Uint8Array | undefined;
   #staged: StagedFile | undefined;
   #measurement: Measurement | undefined;
+  readonly #onMeasured: KnownFile['onMeasured'];
 
   private constructor(
     name: string,
@@ -258,6 +261,7 @@ export class ArchiveFile {
     }
     this.#staged = content.file;
     this.#measurement = content.measurement;
+    this.#onMeasured = content.onMeasured;
     this.size = content.size;
     this.digest = content.digest;
   }
@@ -321,6 +325,7 @@ export class ArchiveFile {
         if (this.#bytes !== undefined) await meter.write(this.#bytes);
         else for await (const chunk of this.staged().read()) await meter.write(chunk);
         this.#measurement = await meter.finish();
+        this.#onMeasured?.(this.#measurement);
       } finally {
         meter.destroy();
       }

@@ -253,6 +253,8 @@ export const commands: readonly CommandEntry[] = [
     {
       usage: 'completion <shell>',
       summary: 'print what completes commands in a shell',
+      may: 'read',
+      asksServer: true,
       load: async () => (await import('./commands/completion.js')).completionGrammar,
     },
     {

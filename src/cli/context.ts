@@ -81,6 +81,8 @@ interface Surroundings {
 export interface CommandAccess {
   /** What more than reading needs on a server; absent for a command that no server runs. */
   readonly may?: Action;
+  /** Whether it runs here, and has a server run it only for what of a store it needs. */
+  readonly asksServer?: boolean;
   /** Whether it needs the files of the store, so that no server on another machine will do. */
   readonly ownStore?: boolean;
 }

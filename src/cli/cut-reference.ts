@@ -3,6 +3,21 @@ import { familiarReference, parseReference } from '../model/reference.js';
 import type { ReferenceEntry } from '../store/store.js';
 
 const CUT = /^([^@]+)@((?:sha256:)?([0-9a-f]{7,63}))$/;
+/** Fewer digits without `sha256:` are rather a name. */
+const ID = /^(?:sha256:[0-9a-f]{1,64}|[0-9a-f]{7,64})$/;
+
+/** Whether `name` may be an id, a digest, or its first digits. A reference of that name goes first. */
+export function mayBeId(name: string): boolean {
+  return ID.test(name);
+}
+
+/** Returns the pattern of the references that a cut reference begins, removed ones too; any other text as it is. */
+export function cutPattern(name: string): string {
+  const [, repository, , hex] = CUT.exec(name) ?? [];
+  if (repository === undefined || hex === undefined) return name;
+  const { domain, path } = parseReference(repository);
+  return `${domain}/${path}@sha256:${hex}*`;
+}
 
 /** Whether `name` is a repository and the first digits of a digest, as tables print it: `shop/app@ae9e5786ad5c`. */
 export function isCutReference(name: string): boolean {
@@ -28,11 +43,15 @@ export function wholeReference(
   const [found] = fitting;
   if (found !== undefined && fitting.length === 1) return found;
   const cut = `the digest ${digits} is cut, and ${fitting.length} references of ${familiarReference(`${domain}/${path}`)}`;
-  throw found === undefined
-    ? new StoreError('IMAGE_NOT_FOUND', `cannot find the image ${JSON.stringify(name)}: ${cut} begin so`, {
-        data: { name },
-      })
-    : new StoreError('ID_AMBIGUOUS', `cannot tell which image ${JSON.stringify(name)} is: ${cut} begin so`, {
-        data: { name },
-      });
+  if (found !== undefined) throw ambiguous(name, fitting, `${cut} begin so`);
+  throw new StoreError('IMAGE_NOT_FOUND', `cannot find the image ${JSON.stringify(name)}: ${cut} begin so`, {
+    data: { name },
+  });
+}
+
+/** The error for a name that means one of several references. */
+export function ambiguous(name: string, candidates: readonly string[], why: string): StoreError {
+  return new StoreError('ID_AMBIGUOUS', `cannot tell which image ${JSON.stringify(name)} is: ${why}`, {
+    data: { name, candidates },
+  });
 }

@@ -1,11 +1,15 @@
 import { CommanderError } from 'commander';
 import { isStoreError, loadCode, StoreError } from '../errors.js';
+import { isDigest } from '../model/digest.js';
 import type { Outputs } from './context.js';
 import { CommandDeclined, DamageFound, exitCodeOfError, exitCodes, Interruption, UsageError } from './exit-codes.js';
 import { hints, remedies } from './hints.js';
 import { type CliIo, OutputClosed, OutputFailed } from './output.js';
-import { type Colors, colorsFor, printable } from './render/text.js';
+import { type Colors, colorsFor, printable, shortId } from './render/text.js';
 import { quoted, type TypedLine } from './typed-line.js';
+
+/** Candidates that the hint of an ambiguous name lists. */
+const SHOWN_CANDIDATES = 5;
 
 /** How failures are reported: in color or not, with hints for the command line that was typed. */
 export interface Reporting {
@@ -107,7 +111,19 @@ export function usageHint({ help }: TypedLine): string {
 async function hintOfStoreError({ code, data }: StoreError): Promise<string | undefined> {
   if (typeof data['hint'] === 'string') return data['hint'];
   const hint = remedies[String(data['remedy'])] ?? hints[code];
+  if (code === 'ID_AMBIGUOUS' && Array.isArray(data['candidates'])) return withCandidates(hint, data['candidates']);
   return hint?.includes('REFERENCE`') || hint?.includes('PATH`') ? withPlaces(hint, data) : hint;
+}
+
+/** Lists what an ambiguous word may mean: ids, short where they differ, or references. */
+async function withCandidates(hint: string | undefined, candidates: readonly unknown[]): Promise<string> {
+  const { familiarReference } = await loadCode('of references', import('../model/reference.js'));
+  const all = candidates.map(String);
+  const areIds = all.every(isDigest);
+  const short = all.map((each) => (isDigest(each) ? shortId(each) : familiarReference(each)));
+  const shown = new Set(short).size === all.length ? short : all;
+  const more = shown.length > SHOWN_CANDIDATES ? ` and ${shown.length - SHOWN_CANDIDATES} more` : '';
+  return `${areIds ? hint : 'name one of them'}: ${shown.slice(0, SHOWN_CANDIDATES).join(', ')}${more}`;
 }
 
 // A command with a word in capitals cannot be run: fill in what the error knows.

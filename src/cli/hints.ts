@@ -13,7 +13,7 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   STORE_NOT_FOUND: '`imagelog load FILE` creates the store; `--store DIR` or $IMAGELOG_STORE names another',
   STORE_NOT_A_DIRECTORY: '`--store DIR` or $IMAGELOG_STORE names the folder of the store',
   STORE_LOCKED:
-    'one process writes to a store at a time; `--wait 5m` waits longer for the other to end. Commands that read do not wait',
+    'one process writes to a store at a time: wait for that one to end (`--wait 5m` waits longer), or end it. Commands that read do not wait',
   STORE_NOT_WRITABLE: 'check who owns the folder of the store and whether its disk is mounted for writing',
   STORE_FORMAT_UNSUPPORTED: 'the store was written by a newer imagelog; install that version',
   DISK_FULL:

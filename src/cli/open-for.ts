@@ -43,7 +43,13 @@ function servedStore({ io: { client }, may, keyFile }: CommandContext, use: Stor
   }
   client.mustBeAllowed(may ?? 'admin');
   if (keyFile === undefined) return client.store;
-  throw new UsageError('the server that holds the store signs with its own key: leave out --key');
+  // A private key does not leave its machine.
+  if (client.store.verifierKey !== undefined) {
+    throw new UsageError('the server that holds the store signs with its own key: leave out --key');
+  }
+  throw new UsageError('the server that holds the store has no key, and signs nothing: leave out --key', {
+    hint: '`imagelog serve --key FILE` signs; it makes no difference to what is loaded or tagged',
+  });
 }
 
 /**

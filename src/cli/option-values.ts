@@ -7,6 +7,7 @@ import { wantedReference } from '../model/reference-pattern.js';
 import { parseMoment } from '../model/moment.js';
 import { systemTimeZone } from '../model/time-zone.js';
 import type { When } from '../store/past/audit.js';
+import { cutPattern, isCutReference, mayBeId } from './cut-reference.js';
 import type { CliIo } from './output.js';
 
 /** Creates an option with its value parser. */
@@ -69,10 +70,24 @@ export function referenceName(text: string): string {
   return text;
 }
 
-/** Validates a reference, or a pattern of references. */
-export function referenceOrPattern(text: string): string {
-  checked(() => wantedReference(text));
+/** Validates a reference, whose digest may be cut, or the first digits of an id or digest. */
+export function referenceOrId(text: string): string {
+  if (!isCutReference(text) && !mayBeId(text)) checked(() => parseReference(text));
   return text;
+}
+
+/** Validates a reference, or a pattern of references; one whose digest is cut is the pattern of its beginning. */
+export function referenceOrPattern(text: string): string {
+  return checked(() => {
+    const wanted = cutPattern(text);
+    wantedReference(wanted);
+    return wanted;
+  });
+}
+
+/** Validates a reference, a pattern of references, or the first digits of an id or digest. */
+export function referenceOrPatternOrId(text: string): string {
+  return mayBeId(text) ? text : referenceOrPattern(text);
 }
 
 /** Validates a repository: a reference without tag and digest. */

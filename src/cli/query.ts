@@ -9,7 +9,7 @@ import type { EventStore } from '../store/event-store.js';
 import type { ImageReads, LayerMetadata, ReferenceEntry } from '../store/store.js';
 import { sameTarget } from '../../projections/references.js';
 import { canonicalReference, parseReference } from '../model/reference.js';
-import { isCutReference, wholeReference } from './cut-reference.js';
+import { ambiguous, isCutReference, mayBeId, wholeReference } from './cut-reference.js';
 
 /** Layers of a store at one moment; empty if it keeps none. */
 export type LayerTable = ReadonlyMap<ChainId, Pick<LayerFacts, 'size' | 'diffSize'>>;
@@ -126,6 +126,36 @@ export function findNamed(
   const { kind, digest, image } = found;
   if (image === undefined) return { entry: source.artifact(digest) };
   return kind === 'image' ? { id: image } : { id: image, via: { kind, digest } };
+}
+
+/**
+ * Returns the one reference that `name` means: it, there or not, or with the rest of a digest that is cut; of an
+ * id, a digest or its first digits the only reference to what it is.
+ * @throws {StoreError} REFERENCE_INVALID; IMAGE_NOT_FOUND; ID_AMBIGUOUS for several references
+ */
+export function referenceMeant(source: ImageSource, name: string): string {
+  const reference = wholeReference(name, source) ?? asReference(name);
+  const isThere = source.referenceEntries().some((entry) => entry.reference === reference);
+  if (reference !== undefined && (isThere || !mayBeId(name))) return reference;
+  if (!mayBeId(name)) return canonicalReference(name);
+  const [only, ...others] = referencesTo(source, name);
+  if (only === undefined) throw notFound(name);
+  if (others.length === 0) return only;
+  throw ambiguous(name, [only, ...others], `${others.length + 1} references point at it`);
+}
+
+/**
+ * Returns the references to what an id, a digest or its first digits name, sorted.
+ * @throws {StoreError} IMAGE_NOT_FOUND; ID_AMBIGUOUS
+ */
+export function referencesTo(source: ImageSource, name: string): string[] {
+  const found = findNamed(source, name);
+  const digest = found.entry === undefined ? (found.via?.digest ?? found.id) : found.entry.artifact.digest;
+  const entries = source.referenceEntries();
+  const direct = entries.filter(({ image, target }) => image === digest || target?.digest === digest);
+  const names = direct.map(({ reference }) => reference);
+  if (names.length === 0 && found.entry === undefined) names.push(...source.references(found.id));
+  return names.sort();
 }
 
 function namedArtifact(source: ImageSource, reference: string): ArtifactEntry | undefined {

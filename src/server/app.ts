@@ -1,4 +1,5 @@
 import { Hono } from 'hono';
+import { isStoreError } from '../errors.js';
 import { evidenceRoutes } from './evidence/routes.js';
 import { callerOf, refuse, type ServerEnv } from './exchange.js';
 import { answerTo, HttpFailure } from './failure.js';
@@ -41,7 +42,8 @@ export function buildApp(service: Service): Hono<ServerEnv> {
   });
   app.onError((error, c) => {
     const { incoming } = (c.env as Partial<ServerEnv['Bindings']> | undefined) ?? {};
-    if (answerTo(error).status === 500 && !isBrokenOff(incoming, error)) service.onFailure(error);
+    const isOurs = answerTo(error).status === 500 || isStoreError(error, 'OUTCOME_UNKNOWN');
+    if (isOurs && !isBrokenOff(incoming, error)) service.onFailure(error);
     const answer = failedResponse(error);
     // Nobody reads the rest of its body: the next request would wait behind that for ever.
     if (incoming?.complete === false) answer.headers.set('connection', 'close');

@@ -136,7 +136,7 @@ function mirrorOf(store: EventStore, options: ServerOptions, signal: AbortSignal
   const { mirrors = [], at, upstreamCredentials: credentials, onNotice = warn } = options;
   // The past has no upstream.
   if (mirrors.length === 0 || at !== undefined) return undefined;
-  return new Mirror(mirrors, { registry: store.registry, credentials, now: Date.now, onNotice, signal });
+  return new Mirror(mirrors, { store, credentials, now: Date.now, onNotice, signal });
 }
 
 function limitsOf(given: ServerLimits = {}): Service['limits'] {

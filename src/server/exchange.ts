@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
@@ -7,12 +7,13 @@ import { pipeline } from 'node:stream/promises';
 import type { TLSSocket } from 'node:tls';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context } from 'hono';
+import { StoreError } from '../errors.js';
 import { MAX_ACTOR_BYTES, MAX_AGENT_BYTES, MAX_TRACEPARENT_BYTES } from '../limits.js';
 import { hostOf, isLoopback } from '../model/http.js';
 import type { WriteOptions } from '../store/store.js';
 import type { Action, Connection, Grant, Refusal } from './access/access.js';
-import { AccessRefusal } from './access/refusal.js';
-import { HttpFailure } from './failure.js';
+import { AccessRefusal, refuseAction, refuseCredentials } from './access/refusal.js';
+import type { HttpFailure } from './failure.js';
 import type { NextBuffer } from '../store/files/write-durably.js';
 import { borrowBuffers, giveBack } from './lent-buffers.js';
 import { boundPath } from './service/socket.js';
@@ -128,7 +129,8 @@ export async function callerOf(c: Exchange, service: Service): Promise<Caller> {
     actor: actorOf(grant, connection),
     address: connection?.address,
     agent: fitting(c.req.header('user-agent'), MAX_AGENT_BYTES),
-    requestId: sentRequestId ?? randomBytes(6).toString('hex'),
+    // Node makes these many at once, where few random bytes cost a call of the system.
+    requestId: sentRequestId ?? randomUUID().slice(-12),
     sentRequestId,
     traceparent: fitting(c.req.header('traceparent'), MAX_TRACEPARENT_BYTES),
   };
@@ -157,22 +159,22 @@ async function grantOf(c: Exchange, service: Service, connection: Connection | u
     return await service.access.authenticate({ authorization: authorizationOf(c), connection });
   } catch (error) {
     if (!(error instanceof AccessRefusal)) throw error;
-    const { status, code, message, reason, user, retryAfterSeconds } = error;
-    report(c, service, { status, reason, user });
-    const headers = {
-      ...(status === 401 ? challengeOf(c, service) : {}),
-      ...(retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }),
-    };
-    throw new HttpFailure(status, code, message, { headers });
+    const { failure, facts } = refuseCredentials(error, challengeOf(c, service));
+    report(c, service, facts);
+    throw failure;
   }
 }
 
-/** Each header Authorization: Node's own list drops all but the first. */
 function authorizationOf(c: Exchange): string[] {
-  const raw = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming?.rawHeaders;
-  if (raw !== undefined) return raw.filter((_, at) => at % 2 === 1 && raw[at - 1]?.toLowerCase() === 'authorization');
+  const incoming = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming;
+  if (incoming !== undefined) return authorizationIn(incoming);
   const value = c.req.header('authorization');
   return value === undefined ? [] : [value];
+}
+
+/** Each header Authorization: Node's own list drops all but the first. */
+export function authorizationIn({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): string[] {
+  return rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === 'authorization');
 }
 
 /** @throws {HttpFailure} UNAUTHORIZED unless logged in, else DENIED */
@@ -189,26 +191,19 @@ export function requireAction(c: Exchange, service: Service, action: Action, rep
 export function requireCredentials(c: Exchange, service: Service): void {
   const { hasRights, isLoggedIn } = c.get('caller').grant;
   const isShown = isLoggedIn || authorizationOf(c).length > 0;
-  if (hasRights && (isShown || service.access.challenge(originOf(c, service)) === undefined)) return;
+  if (hasRights && (isShown || challengeOf(c, service) === undefined)) return;
   throw refuse(c, service, 'use this server');
 }
 
 /** Returns the answer to a request that may not do `what`, and reports it: log in, or denied. */
 export function refuse(c: Exchange, service: Service, what: string, scope?: string): HttpFailure {
-  const { actor, isLoggedIn } = c.get('caller').grant;
-  const headers = isLoggedIn ? {} : challengeOf(c, service, scope);
-  const isAsked = 'www-authenticate' in headers;
-  const reason = isAsked ? `no credentials to ${what}` : `may not ${what}`;
-  const status = isAsked ? 401 : 403;
-  report(c, service, { status, reason, user: isLoggedIn ? actor : undefined });
-  return isAsked
-    ? new HttpFailure(status, 'UNAUTHORIZED', `log in to ${what}`, { headers })
-    : new HttpFailure(status, 'DENIED', reason);
+  const { failure, facts } = refuseAction(c.get('caller').grant, what, challengeOf(c, service, scope));
+  report(c, service, facts);
+  return failure;
 }
 
-function challengeOf(c: Exchange, service: Service, scope?: string): Record<string, string> {
-  const challenge = service.access.challenge(originOf(c, service), scope);
-  return challenge === undefined ? {} : { 'www-authenticate': challenge };
+function challengeOf(c: Exchange, service: Service, scope?: string): string | undefined {
+  return service.access.challenge(originOf(c, service), scope);
 }
 
 /** The server as the client reaches it: a trusted proxy may take TLS off its requests. */
@@ -248,6 +243,15 @@ export function sentPath(c: Exchange): string {
   return (incoming?.url ?? c.req.url).replace(/^[a-z]+:\/\/[^/?#]*/i, '').replace(/[?#].*$/, '');
 }
 
+/**
+ * Whether a client has what an entity tag stands for: `If-None-Match` lists it, by weak comparison,
+ * or is `*` (RFC 9110, 13.1.2). The answer to its GET or HEAD is 304 then.
+ */
+export function isUnchanged(c: Exchange, etag: string): boolean {
+  const header = c.req.header('if-none-match')?.trim() ?? '';
+  return header === '*' || [...header.matchAll(/(?:W\/)?("[^"]*")/g)].some(([, tag]) => tag === etag);
+}
+
 /** Returns the body of a request: of node:http itself, which no Web stream slows down. */
 export function bodyOf(c: Exchange): AsyncIterable<Uint8Array> {
   const incoming = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming;
@@ -282,7 +286,7 @@ export function lent(c: Exchange, sending: Sending, chunks: LentChunks): Promise
 
 async function sendLent(outgoing: ServerResponse, sending: Sending, chunks: LentChunks): Promise<Response> {
   const buffers = borrowBuffers(Number(sending.headers['content-length']));
-  const iterator = chunks(buffers.next)[Symbol.asyncIterator]();
+  const iterator = whole(chunks(buffers.next), sending)[Symbol.asyncIterator]();
   const first = await iterator.next();
   outgoing.writeHead(sending.status, sending.headers);
   try {
@@ -314,6 +318,22 @@ async function sendAll(
   outgoing.end();
 }
 
+/**
+ * Passes a body on, and fails where it has another length than was announced: its reader would wait
+ * for the rest, or take it for the next answer.
+ */
+async function* whole(chunks: AsyncIterable<Uint8Array>, { headers }: AnswerHead): AsyncIterable<Uint8Array> {
+  let left = Number(headers['content-length']);
+  for await (const chunk of chunks) {
+    left -= chunk.length;
+    if (left < 0) break;
+    yield chunk;
+  }
+  if (left === 0) return;
+  const message = `the blob ${headers['docker-content-digest']} changed while it was sent: \`verify\` says what is damaged`;
+  throw new StoreError('BLOB_CORRUPT', message);
+}
+
 /** Cuts the connection of an answer whose body failed: its length was announced. */
 function cutOff(outgoing: ServerResponse, error: unknown, { onFailure }: Pick<Sending, 'onFailure'>): void {
   // A client that left is no failure of ours.
@@ -331,8 +351,9 @@ function sent(outgoing: ServerResponse, chunk: Uint8Array): Promise<void> {
  * Answers with a stream, which it owns: into node:http itself, or as a Web stream. Rejects with what
  * the stream fails with before its first bytes.
  */
-export async function streamed(c: Exchange, sending: Sending, body: Readable): Promise<Response> {
+export async function streamed(c: Exchange, sending: Sending, source: Readable): Promise<Response> {
   const { status, headers, onFailure } = sending;
+  const body = Readable.from(whole(source, sending), { objectMode: false });
   const outgoing = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.outgoing;
   if (outgoing === undefined) {
     return new Response(Readable.toWeb(body) as ReadableStream<Uint8Array>, { status, headers });

@@ -78,7 +78,8 @@ export function answerTo(error: unknown): FailureAnswer {
   }
   if (error instanceof StoreError) {
     const { code, message, kind } = error;
-    return { status: statusOfKind[kind], headers: {}, body: { errors: [{ code, message }] } };
+    const headers: Record<string, string> = kind === 'Unavailable' ? { 'retry-after': '5' } : {};
+    return { status: statusOfKind[kind], headers, body: { errors: [{ code, message }] } };
   }
   return { status: 500, headers: {}, body: { errors: [{ code: 'INTERNAL', message: 'the server failed' }] } };
 }

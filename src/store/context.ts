@@ -110,6 +110,7 @@ export class StoreContext implements OpenedStore {
       fold: (page) => cleaner.cleanAfter(page, (durable) => viewSet.fold(durable)),
       needRoutes: () => this.#needRoutes(),
       lost: () => blobs.removeNothing(),
+      found: () => blobs.removeAgain(),
     });
     viewSet.folded$.subscribe((page) => this.#configs.forgetRemoved(page));
     const references = (): Iterable<string> => viewSet.views.references.byName.keys();

@@ -15,11 +15,11 @@ export interface ByteRange {
 
 /** What is known of an append. */
 export interface AppendOptions {
-  /** Whether `finish` comes next: the bytes are durable on return, for less than later. Default false. */
+  /** Whether `finish` comes next: a few bytes may stay in memory until then. Default false. */
   readonly isLast?: boolean | undefined;
 }
 
-/** A blob being uploaded to a repository. Its bytes survive a restart of the store. */
+/** A blob being uploaded to a repository. Its bytes survive a restart of the store, which forgets one without bytes. */
 export interface Upload {
   readonly id: string;
   /** Canonical name, such as `docker.io/shop/app`. */
@@ -27,7 +27,7 @@ export interface Upload {
   /** Bytes received. */
   readonly size: number;
   /**
-   * Appends bytes and returns the new size, which survives a crash of the process. `from` is where
+   * Appends bytes and returns the new size, which survives a crash of the process unless `isLast`. `from` is where
    * the sender says they begin. What `bytes` throws is thrown, and what came before that stays.
    * @throws {StoreError} UPLOAD_OUT_OF_ORDER if that is not the size, or another request works on
    *   the upload; UPLOAD_NOT_FOUND once it ended; UPLOAD_LIMIT_EXCEEDED, DISK_FULL, IO_FAILED: the
@@ -59,7 +59,8 @@ export interface StagedUpload {
 /** Blobs that are not in the store yet, by repository: no event tells of them. */
 export interface UploadArea {
   /**
-   * Begins an upload. `owner` is whom it counts for.
+   * Begins an upload. `owner` is whom it counts for. Beyond a limit of uploads in progress the one used
+   * longest ago gives way, if nobody used it for UPLOAD_IDLE_MS.
    * @throws {TypeError} an empty repository or owner
    * @throws {StoreError} UPLOAD_LIMIT_EXCEEDED, STORE_READ_ONLY, STORE_CLOSED, DISK_FULL
    */
@@ -186,6 +187,11 @@ export interface RegistryStore extends RegistryReads {
    *   RECORD_TOO_LARGE, LAYERS_UNAVAILABLE
    */
   push(request: PushRequest, options?: WriteOptions): Promise<PushResult>;
+  /**
+   * Sets a tag to what it stands for already, which is an event: `options.reason` says why it stays.
+   * @throws {StoreError} REFERENCE_NOT_FOUND
+   */
+  confirm(repository: string, tag: string, options?: WriteOptions): Promise<void>;
   /**
    * Removes a tag, or a manifest by its digest with every tag of it, from a repository. Images stay
    * in the store. Returns the references removed.

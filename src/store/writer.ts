@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
-import { StoreError } from '../errors.js';
+import { isStoreError, StoreError } from '../errors.js';
 import {
+  LOG_RETRY_MS,
   MAX_ACTOR_BYTES,
   MAX_ADDRESS_BYTES,
   MAX_AGENT_BYTES,
@@ -128,6 +129,8 @@ interface WriterOptions {
   readonly needRoutes: () => Promise<void>;
   /** Called before callers are rejected, when it is unknown which events are durable. */
   readonly lost: () => void;
+  /** Called once that is known again. */
+  readonly found: () => void;
 }
 
 /**
@@ -140,6 +143,10 @@ export class Writer {
   #draining: Promise<void> | undefined;
   /** Why writes are refused from now on. */
   #ended: StoreError | undefined;
+  /** When the log was last opened again in vain for lack of room; undefined unless it may be tried again. */
+  #triedAtMs: number | undefined;
+  #retrying: Promise<void> | undefined;
+  #isEnding = false;
 
   constructor(options: WriterOptions) {
     this.#options = options;
@@ -151,6 +158,7 @@ export class Writer {
    *   STORE_CLOSED
    */
   submit<Result>(command: Command<Result>): Promise<Result> {
+    this.#retry();
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     return new Promise<Result>((resolve, reject) => {
       this.#queue.push({ command, resolve, reject } as Waiting);
@@ -171,19 +179,23 @@ export class Writer {
     });
   }
 
-  /** Whether the log failed, so that nothing can be written or read. */
+  /** Whether the log failed, so that nothing can be written. */
   get hasFailed(): boolean {
     return this.#ended?.code === 'LOG_FAILED';
   }
 
   /** @throws {StoreError} the reason for which commands are refused */
   check(): void {
+    this.#retry();
     if (this.#ended !== undefined) throw this.#ended;
   }
 
   /** Refuses new commands with `reason`; resolves when the queued ones are settled. */
   async end(reason: StoreError): Promise<void> {
     this.#ended ??= reason;
+    this.#isEnding = true;
+    this.#triedAtMs = undefined;
+    await this.#retrying;
     await this.#draining;
   }
 
@@ -254,17 +266,36 @@ export class Writer {
       group.rejectAll(outcome(error, group.entries, survived));
     } catch (cause) {
       this.#giveUp(cause, group, outcome(error, group.entries, undefined));
+      if (isStoreError(cause, 'DISK_FULL')) this.#triedAtMs = performance.now();
     }
+  }
+
+  // A server continues by itself once there is room: the requests after this one are taken.
+  #retry(): void {
+    const { log, fold, found } = this.#options;
+    if (this.#triedAtMs === undefined || this.#retrying !== undefined) return;
+    if (performance.now() - this.#triedAtMs < LOG_RETRY_MS) return;
+    this.#retrying = (async () => {
+      try {
+        fold(await log.recover());
+        found();
+        if (!this.#isEnding) this.#ended = undefined;
+        this.#triedAtMs = undefined;
+      } catch (error) {
+        this.#triedAtMs = isStoreError(error, 'DISK_FULL') && !this.#isEnding ? performance.now() : undefined;
+      } finally {
+        this.#retrying = undefined;
+      }
+    })();
   }
 
   // Unknown what is durable: from now on, write nothing, remove nothing for lack of an event.
   #giveUp(cause: unknown, group: Group, told: StoreError): void {
     this.#options.lost();
-    this.#ended = new StoreError(
-      'LOG_FAILED',
-      'the log failed and could not be read again: nothing can be written until the store is opened again',
-      { cause },
-    );
+    const text = isStoreError(cause, 'DISK_FULL')
+      ? 'no space is left for the log: nothing is written until there is room on the disk'
+      : 'the log failed and could not be opened again: nothing is written until the store, or its server, starts again';
+    this.#ended = new StoreError('LOG_FAILED', text, { cause });
     group.rejectAll(told);
     for (const waiting of this.#queue.splice(0)) waiting.reject(this.#ended);
   }

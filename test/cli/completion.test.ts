@@ -1,5 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
@@ -7,6 +9,7 @@ import { scripts } from '../../src/cli/completion/scripts.js';
 import { type Shell, shells } from '../../src/cli/completion/scripts.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import { requires } from '../support/requires.js';
+import { serveHere } from './serve-here.js';
 import { archive, type Session, startSession } from './session.js';
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
@@ -203,4 +206,56 @@ requires('fish')('fish completes commands, options, references, files and folder
   t.deepEqual(replies('imagelog load shop.t'), ['shop.tar']);
   t.deepEqual(replies('imagelog backup shop'), ['shopping/']);
   t.deepEqual(replies('imagelog images --store=shop'), ['--store=shopping/']);
+});
+
+test('names come from the server that holds the store, or that is named', async (t) => {
+  const session = await startSession(t);
+  await session.done('load', '--quiet', archive('docker25-all.tar'));
+  const served = await serveHere(t, session.store);
+  const other = await startSession(t);
+  await other.done('load', '--quiet', archive('skopeo-tiny-1.tar'));
+  const ask = async (env: Readonly<Record<string, string>>, ...words: string[]): Promise<string[]> => {
+    const argv = ['completion', 'bash', '--', ...words];
+    const { code, stdout, stderr } = await other.runIn({ env, isAnywhere: true }, ...argv);
+    t.deepEqual([code, stderr], [0, '']);
+    return stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split('\t')[0] ?? '');
+  };
+  const host = { IMAGELOG_HOST: served.url, IMAGELOG_STORE: '' };
+  t.deepEqual(await ask(host, 'untag', 'shop/app:1'), ['words', 'shop/app:1.0']);
+  t.deepEqual(await ask(host, 'log', '--image=bb0c8'), ['words', '--image=bb0c8ffbd8b1']);
+  t.deepEqual(await ask(host, 'log', '--consumer', ''), ['words']);
+  t.deepEqual(await ask({}, '--host', served.url, 'inspect', 'twi'), ['words', 'twice:1']);
+  t.deepEqual(await ask({}, 'inspect', `--store=${session.store}`, 'twi'), ['words', 'twice:1']);
+  t.is(served.ran(), 5);
+  t.deepEqual(await ask({ IMAGELOG_HOST: served.url }, '--no-host', 'inspect', 'tin'), ['words', 'tiny:1']);
+  t.deepEqual(await ask(host, 'inspect', '--js'), ['words', '--json']);
+  t.is(served.ran(), 5, 'nothing else does');
+  t.deepEqual(served.failures, []);
+});
+
+test('a server that is not there, refuses or is silent completes nothing, soon', async (t) => {
+  const session = await startSession(t);
+  await session.done('load', '--quiet', archive('skopeo-tiny-1.tar'));
+  const silent = createServer((socket) => socket.on('error', () => undefined).resume()).listen(0, '127.0.0.1');
+  const refusing = createServer((socket) => socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n'));
+  refusing.listen(0, '127.0.0.1');
+  t.teardown(() => {
+    silent.close();
+    refusing.close();
+  });
+  const portOf = async (server: Server): Promise<number> => {
+    if (!server.listening) await once(server, 'listening');
+    return (server.address() as AddressInfo).port;
+  };
+  for (const port of [1, await portOf(refusing), await portOf(silent)]) {
+    const startedAt = performance.now();
+    const host = `http://127.0.0.1:${port}`;
+    const argv = ['completion', 'bash', '--', '--host', host, 'inspect', ''];
+    const { code, stdout, stderr } = await session.runIn({ isAnywhere: true }, ...argv);
+    t.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'words\n', stderr: '' }, String(port));
+    t.true(performance.now() - startedAt < 3_000);
+  }
 });

@@ -77,7 +77,11 @@ test('a holder that does not end: exit code 5 after --wait, with its pid', async
   for (const argv of [['tag', 'tiny:1', 'a:1'], ['rm', 'tiny:1'], ['rebuild'], ['verify'], ['prune', '--yes']]) {
     const { code, stdout, stderr } = await runIn({}, '--wait', '50ms', ...argv);
     t.deepEqual({ code, stdout }, { code: 5, stdout: '' }, argv[0]);
-    t.regex(stderr, new RegExp(`it is open in process ${pid} \\(STORE_LOCKED\\)\nhint: .*--wait`), argv[0]);
+    t.regex(
+      stderr,
+      new RegExp(`it is open in process ${pid} \\(STORE_LOCKED\\)\nhint: .*--wait 5m.*, or end it\\. `),
+      argv[0],
+    );
   }
   t.is((await runIn({}, 'images', '--wait', '0')).code, 0, 'a reader does not wait');
 });

@@ -5,12 +5,12 @@ import { COMMAND_PROTOCOL, FrameChannel, fromClient, fromServer, objectOf } from
 
 /** The request of a client for a connection of frames; `headers` each with its line end. */
 export function upgradeRequest(headers = ''): string {
-  return `GET /command HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${COMMAND_PROTOCOL}\r\n${headers}\r\n`;
+  return `GET /command HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: ${COMMAND_PROTOCOL}\r\n${headers}\r\n`;
 }
 
-/** Connects up to the frames. */
-export async function upgraded(t: ExecutionContext, path: string, headers = ''): Promise<Socket> {
-  const socket = connect(path);
+/** Connects up to the frames: to a socket, or a port of loopback. */
+export async function upgraded(t: ExecutionContext, at: string | number, headers = ''): Promise<Socket> {
+  const socket = typeof at === 'string' ? connect(at) : connect(at, '127.0.0.1');
   t.teardown(() => socket.destroy());
   socket.on('error', () => undefined);
   socket.write(upgradeRequest(headers));
@@ -35,7 +35,7 @@ export function startFrame(argv: readonly string[], env: Readonly<Record<string,
   return { argv, env, now: Date.now(), timeZone: 'UTC', actor: 'raw@test', stdout: output, stderr: output };
 }
 
-/** Has a server run a command line by a hand-made frame, of which no client has checked anything. */
+/** Has a server run a command line by a hand-made frame; its standard input is empty. */
 export async function runRaw(
   t: ExecutionContext,
   path: string,
@@ -55,6 +55,7 @@ export async function runRaw(
       const error = { name: 'Error', message: 'this client does nothing' };
       await channel.json(fromClient.reply, action === 'flush' ? { id } : { id, error });
     }
+    if (kind === fromServer.pull) await channel.json(fromClient.end, { stream: objectOf({ kind, payload })['stream'] });
     if (kind !== fromServer.exit) continue;
     socket.destroy();
     const { code, declined } = objectOf({ kind, payload });

@@ -1,7 +1,9 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { readFile, rename, writeFile } from 'node:fs/promises';
-import { request } from 'node:http';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import test, { type ExecutionContext } from 'ava';
@@ -284,9 +286,27 @@ const refused = test.macro({
     const ran = await session.runIn({ env }, 'serve', ...argv);
     t.deepEqual([ran.code, ran.stdout], [code, '']);
     t.regex(ran.stderr, why);
+    t.false(existsSync(session.store), 'no store is created');
   },
 });
 
+test('an address that another program has leaves no store', async (t) => {
+  const session = await startSession(t);
+  const other = createServer().listen(0, '127.0.0.1');
+  t.teardown(() => other.close());
+  await once(other, 'listening');
+  const { port } = other.address() as AddressInfo;
+  const ran = await session.run('serve', '--listen', `127.0.0.1:${port}`);
+  t.is(ran.code, 1);
+  t.regex(ran.stderr, /ADDRESS_IN_USE\)\nhint: .*--listen/);
+  t.false(existsSync(session.store));
+});
+
+test(refused, [...ANY_PORT, '--access', '/nowhere/a.json'], 1, /\/nowhere\/a\.json/);
+test(refused, [...ANY_PORT, '--webhooks', '/nowhere/w.json'], 1, /\/nowhere\/w\.json/);
+test(refused, [...ANY_PORT, '--tls-cert', '/nowhere/c', '--tls-key', '/nowhere/k'], 1, /\/nowhere\/c/);
+test(refused, [...ANY_PORT, '--socket', '/nowhere/s'], 1, /ADDRESS_REFUSED/);
+test(refused, [...ANY_PORT, '--access-log', '/nowhere/log'], 1, /\/nowhere\/log/);
 test(refused, ['--listen', '5000'], 2, /^imagelog: --listen: listen is "5000", expected HOST:PORT/);
 test(refused, ['--max-requests', '0'], 2, /--max-requests: max-requests is "0", expected a whole number from 1 up/);
 test(refused, ['--tls-cert', 'x'], 2, /TLS needs both --tls-cert and --tls-key/);

@@ -22,13 +22,15 @@ import {
 import type { Access, Grant } from '../../src/server/access/access.js';
 import { COMMAND_PROTOCOL, FrameChannel, fromClient, fromServer, objectOf } from '../../src/server/command/frames.js';
 import { createServer } from '../../src/server/create-server.js';
+import { readSigner } from '../../src/store/on-demand.js';
 import { openStore } from '../../src/store/open/open-store.js';
+import { upgradeRequest } from './raw-command.js';
 import { type Served, serveHere } from './serve-here.js';
 import { archive, type Ran, type Session, startSession, type Surroundings } from './session.js';
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const TINY = archive('skopeo-tiny-1.tar');
-const UPGRADE = `GET /command HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${COMMAND_PROTOCOL}\r\n\r\n`;
+const UPGRADE = upgradeRequest();
 
 interface Start {
   readonly session: Session;
@@ -171,9 +173,20 @@ test('commands of files say that no server runs them', async (t) => {
   const backup = join(session.folder, 'backup');
   t.is((await anywhere('backup', backup)).code, 0, 'files are read beside a server');
   t.regex((await anywhere('verify', backup)).stdout, /all is well/);
-  const signed = await anywhere('checkpoint', '--key', 'log.key');
+});
+
+test('a server takes no private key, and says whether it has one itself', async (t) => {
+  const { anywhere, session, served } = await start(t);
+  const unsigned = await anywhere('checkpoint', '--key', 'log.key');
+  t.is(unsigned.code, 2);
+  t.regex(unsigned.stderr, /has no key, and signs nothing: leave out --key\nhint: `imagelog serve --key FILE` signs/);
+  await served.stop();
+  const key = join(session.folder, 'log.key');
+  await session.done('key', key);
+  await serveHere(t, session.store, { store: { signer: await readSigner(key) } });
+  const signed = await anywhere('checkpoint', '--key', key);
   t.is(signed.code, 2);
-  t.regex(signed.stderr, /signs with its own key/);
+  t.regex(signed.stderr, /signs with its own key: leave out --key/);
 });
 
 test('a socket without a server costs nothing: the files answer', async (t) => {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { mock } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
@@ -11,26 +11,16 @@ import {
   SERVER_POLL_MS,
 } from '../../src/limits.js';
 import type { RunCommand } from '../../src/server/command/command-call.js';
-import { COMMAND_PROTOCOL, fromClient, fromServer } from '../../src/server/command/frames.js';
+import { fromClient, fromServer } from '../../src/server/command/frames.js';
+import { upgraded } from './raw-command.js';
 import { serveHere } from './serve-here.js';
 import { startSession } from './session.js';
-
-const UPGRADE = `GET /command HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${COMMAND_PROTOCOL}\r\n\r\n`;
 
 /** Replaces clocks until the test ends. */
 function clocks(t: ExecutionContext): (ms: number) => void {
   mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: Date.now() });
   t.teardown(() => mock.timers.reset());
   return (ms) => mock.timers.tick(ms);
-}
-
-/** Connects to a socket, up to the frames. */
-async function upgraded(t: ExecutionContext, path: string): Promise<Socket> {
-  const socket = connect(path);
-  t.teardown(() => socket.destroy());
-  socket.write(UPGRADE);
-  await once(socket, 'data');
-  return socket;
 }
 
 /** A server on loopback that does with each connection what the test wants; returns its port. */

@@ -31,7 +31,6 @@ function wordsOf(folder: string): Readonly<Record<string, readonly string[]>> {
     rebuild: [],
     version: [],
     serve: ['--listen', '127.0.0.1:0', '--socket', join(folder, 'made.sock')],
-    completion: ['bash'],
     env: [],
     load: [join(folder, 'nothing.tar')],
     save: ['nothing:1'],

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import { MAX_PUSHED_MANIFEST_BYTES } from '../../src/limits.js';
+import { digestOf } from '../../src/model/digest.js';
 import type { EventStore } from '../../src/store/event-store.js';
+import { indexOf, OCI_MANIFEST, type Pushable } from '../support/pushed-images.js';
 import { eventsOf } from '../support/test-store.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import type { Place } from './conformance/case.js';
@@ -13,6 +15,7 @@ import { demandError, demandLocation } from './conformance/demands.js';
 import { ACCEPT, manifestPath, putManifest } from './conformance/manifest-requests.js';
 import { type Answer, RegistryClient } from './conformance/registry-client.js';
 import { beginUpload, blobPath, uploadByPut } from './conformance/uploads.js';
+import { serving } from './service/serving.js';
 import { startRegistry } from './start-registry.js';
 
 interface World extends Place {
@@ -238,6 +241,56 @@ test('a manifest has at most MAX_PUSHED_MANIFEST_BYTES; a longer one is 413', as
     demandError(answer, 'MANIFEST_INVALID');
   }
   t.is(world.store.log.head.seq, seq);
+});
+
+test('an index of more entries than an event lists is 413 with their number, and changes nothing', async (t) => {
+  const { store, client } = await newWorld(t);
+  const indexOfMany = (count: number): Pushable =>
+    indexOf(
+      Array.from({ length: count }, (_, at) => ({
+        ...{ mediaType: OCI_MANIFEST, digest: digestOf(Buffer.from(`${at}`)), size: 500 },
+        ...{ bytes: new Uint8Array(0), blobs: [], architecture: `cpu${at}` },
+      })),
+    );
+  const put = ({ mediaType, bytes }: Pushable): Promise<Answer> =>
+    client.ask('/v2/shop/app/manifests/many', { method: 'PUT', headers: { 'content-type': mediaType }, body: bytes });
+  t.is((await put(indexOfMany(750))).status, 201);
+  const { seq } = store.log.head;
+  const answer = await put(indexOfMany(1_000));
+  t.is(answer.status, 413);
+  demandError(answer, 'MANIFEST_INVALID');
+  t.regex(
+    answer.body.toString(),
+    /names 1000 manifests and blobs, and an event that lists them has room for 65535 bytes/,
+  );
+  t.is(store.log.head.seq, seq);
+});
+
+test('bad requests by the hundred leave no socket, upload or event', async (t) => {
+  const { url: base, store } = await serving(t);
+  const chunked = 'Transfer-Encoding: chunked';
+  const kinds = [
+    head('POST', '/v2/a/b/blobs/uploads/', 'Content-Length: 5', chunked),
+    head('PUT', '/v2/a/b/manifests/1', 'Content-Length: 5'),
+    `${head('POST', `/v2/a/b/blobs/uploads/?digest=sha256:${'0'.repeat(64)}`, chunked)}5\r\nab`,
+    `${head('PATCH', '/v2/a/b/blobs/uploads/nothing', chunked)}zz\r\n`,
+    `GET /v2/ HTTP/1.1\r\n${Array.from({ length: 300 }, (_, at) => `X-${at}: 1`).join('\r\n')}\r\n\r\n`,
+    head('GET', '/v2/', `X: ${'x'.repeat(20_000)}`),
+    head('GET', `/v2/${'a/'.repeat(5_000)}manifests/1`),
+    head('GET', '/v2/a/%2e%2e%2f%2e%2e/manifests/..'),
+    'GET /v2/ HT',
+  ];
+  const sockets = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length;
+  const before = sockets();
+  for (let round = 0; round < 12; round += 1) {
+    const answers = await Promise.all(kinds.map((kind) => sendRaw(base, kind)));
+    // A connection that is reset with bytes unread may lose the end of its answer.
+    for (const [at, answer] of answers.entries()) t.regex(answer, /^(?:HTTP\/1\.1 4\d\d |$)/, kinds[at]);
+  }
+  t.timeout(60_000, 'the sockets never closed');
+  while (sockets() > before) await new Promise((done) => setTimeout(done, 10));
+  t.deepEqual(store.registry.uploads.used, { uploads: 0, blobs: 0, bytes: 0 });
+  t.is(store.log.head.seq, 0);
 });
 
 test('names that lead elsewhere, or are too long, change nothing', async (t) => {

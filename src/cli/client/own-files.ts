@@ -3,13 +3,10 @@ import { tmpdir } from 'node:os';
 import { PassThrough, type Readable } from 'node:stream';
 import { loadCode, StoreError } from '../../errors.js';
 import { COMMAND_CHUNK_BYTES } from '../../limits.js';
-import { type FrameChannel, fromClient, streamNumber } from '../../server/command/frames.js';
+import { drained, type FrameChannel, fromClient, STDIN_STREAM, streamNumber } from '../../server/command/frames.js';
 import { localFiles } from '../command-files.js';
 import type { CliIo } from '../output.js';
 import { fromWire, toWire } from '../wire-errors.js';
-
-/** Number of the standard input among the streams. */
-const STDIN_STREAM = 0;
 
 /** Options whose value a server does not read: the name of another thing, or of a file with a secret. */
 const NOT_READ: ReadonlySet<string> = new Set(['--key', '--output', '-o', '--store', '--host']);
@@ -83,13 +80,7 @@ export class OwnFiles {
   async receive(stream: number, bytes: Uint8Array): Promise<void> {
     const target = this.#targets.get(stream)?.bytes;
     if (target === undefined || target.destroyed || target.write(bytes)) return;
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        for (const event of ['drain', 'close']) target.off(event, done);
-        resolve();
-      };
-      for (const event of ['drain', 'close']) target.on(event, done);
-    });
+    await drained(target);
   }
 
   /** The file is complete, or `error` says why it will not be. */

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isStoreError, StoreError } from '../../errors.js';
 import { SERVER_POLL_MS } from '../../limits.js';
+import { commands } from '../commands.js';
 import { withConfig } from '../config-file.js';
 import { UsageError } from '../exit-codes.js';
 import type { CliIo } from '../output.js';
@@ -52,7 +53,7 @@ async function runOnServer(argv: readonly string[], io: ClientIo): Promise<numbe
 async function runByServer(argv: readonly string[], io: ClientIo): Promise<number | undefined> {
   const configured = configuredOf(io);
   if (configured === undefined) return undefined;
-  const target = targetOf(argv, configured.env);
+  const target = targetOf(argv, configured.env, commands);
   if (target === undefined) return undefined;
   const connection = await connected(argv, target, configured);
   if (connection === undefined) return undefined;
@@ -78,7 +79,7 @@ async function connected(argv: readonly string[], first: Target, io: CliIo): Pro
   const { connect } = await import('./connect.js');
   const startedAt = Date.now();
   // Read again each time: a server that stops takes its socket away.
-  for (let target: Target | undefined = first; target !== undefined; target = targetOf(argv, io.env)) {
+  for (let target: Target | undefined = first; target !== undefined; target = targetOf(argv, io.env, commands)) {
     try {
       return await connect(target, io.env, io.signal);
     } catch (error) {

@@ -1,12 +1,14 @@
 import { StoreError } from '../../errors.js';
-import { MAX_COMMAND_FRAME_BYTES } from '../../limits.js';
+import { COMMAND_ALIVE_MS, MAX_COMMAND_FRAME_BYTES } from '../../limits.js';
 import {
+  drained,
   type Frame,
   FrameChannel,
   FrameError,
   fromClient,
   fromServer,
   objectOf,
+  type OutputName,
   streamData,
 } from '../../server/command/frames.js';
 import { defaultActor } from '../../store/open/default-actor.js';
@@ -23,8 +25,6 @@ import type { Target } from './target.js';
 
 /** Outputs of the client, by the kind of frame with bytes for them. */
 const OUTPUT_KINDS = { [fromServer.stdout]: 'stdout', [fromServer.stderr]: 'stderr' } as const;
-
-type OutputName = 'stdout' | 'stderr' | 'pager';
 
 /** A pager, which runs here. */
 type Pager = OutputStream & { readonly exitCode: number | null | undefined; leave(): Promise<void> };
@@ -63,6 +63,7 @@ export async function runRemote(
   };
   if (io.signal.aborted) interrupt();
   else io.signal.addEventListener('abort', interrupt, { once: true });
+  const alive = setInterval(() => void channel.bytes(fromClient.alive), COMMAND_ALIVE_MS).unref();
   try {
     for await (const frame of channel.frames()) {
       const exit = await remote.receive(frame);
@@ -72,6 +73,7 @@ export async function runRemote(
     if (!(error instanceof FrameError)) throw error;
   } finally {
     io.signal.removeEventListener('abort', interrupt);
+    clearInterval(alive);
     socket.destroy();
     await remote.end();
   }
@@ -223,13 +225,7 @@ class RemoteRun {
 
   async #write(stream: OutputStream, bytes: Uint8Array): Promise<void> {
     if (stream.destroyed || stream.errored !== null || stream.write(bytes)) return;
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        for (const event of ['drain', 'close', 'error']) stream.off(event, done);
-        resolve();
-      };
-      for (const event of ['drain', 'close', 'error']) stream.on(event, done);
-    });
+    await drained(stream);
   }
 
   /** Tells the server once that an output has lost its reader, or failed. */

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { StoreError } from '../../errors.js';
 import type { Action } from '../../server/access/access.js';
 import { socketPathOf } from '../../server/service/socket-path.js';
-import { commands } from '../commands.js';
+import type { CommandEntry } from '../command.js';
 import type { CliIo } from '../output.js';
 import { nonEmpty } from '../settings.js';
 import { storeDirectory } from '../store-directory.js';
@@ -62,13 +62,17 @@ const WITH_VALUE: ReadonlySet<string> = new Set([
  * `$IMAGELOG_HOST`, else the one of the usual store. Undefined for a command that runs here.
  * @throws {StoreError} SERVER_UNAVAILABLE for a host that is no URL of a server
  */
-export function targetOf(argv: readonly string[], env: CliIo['env']): Target | undefined {
+export function targetOf(
+  argv: readonly string[],
+  env: CliIo['env'],
+  commands: readonly CommandEntry[],
+): Target | undefined {
   const { command, store, host, wait, isHelp } = readAsked(argv);
   const entry = commands.find(
     ({ usage, aliases }) => usage.split(' ')[0] === command || aliases?.includes(command ?? ''),
   );
   const may = entry?.may;
-  if (may === undefined || isHelp || host === false) return undefined;
+  if (may === undefined || entry?.asksServer === true || isHelp || host === false) return undefined;
   const asked = { may, store, host, wait };
   const named = host ?? (store === undefined ? nonEmpty(env['IMAGELOG_HOST']) : undefined);
   if (named !== undefined) return { ...asked, at: parseHost(named), isFound: false };

@@ -13,21 +13,21 @@ export const completionGrammar: Grammar = ({ commands }, command) => {
   return {
     about:
       'Completes commands, options, references, ids, consumers and files. The script asks this command for each word, with ' +
-      'the words typed so far after the shell; the store is then only read, and a failure gives nothing.',
+      'the words typed so far after the shell; names come from the server that holds the store, if there is one, else ' +
+      'the store is only read. A failure gives nothing.',
     examples: [
       ['imagelog completion bash', 'for ~/.bashrc: source <(imagelog completion bash)'],
       ['imagelog completion zsh', 'for ~/.zshrc, after compinit: source <(imagelog completion zsh)'],
       ['imagelog completion fish | source', 'in ~/.config/fish/config.fish'],
     ],
     arguments: [['bash, zsh or fish', shellName]],
-    action: async ({ out, directory, signal }: CommandContext, shell: Shell) => {
+    action: async (context: CommandContext, shell: Shell) => {
+      const { out } = context;
       const words = command.args.slice(1);
       if (words.length === 0) return out.line(scripts[shell]);
       const { candidatesFor } = await loadCode('of completion', import('../completion/candidates.js'));
-      const { kind, values } = await candidatesFor({ program: command.parent ?? command, past }, words, {
-        directory,
-        signal,
-      });
+      const all = { entries: commands, program: command.parent ?? command, past };
+      const { kind, values } = await candidatesFor(all, words, context);
       await out.line(kind);
       for (const { value, description = '' } of values) await out.line(`${value}\t${printable(description)}`);
     },

@@ -19,7 +19,8 @@ interface CopyFlags {
 export const copyGrammar: Grammar = () => ({
   about:
     'All platforms are copied with their index, so that every digest stays. The store is not used. What the target ' +
-    'has is not sent again; within one registry layers are mounted. The name is set last.',
+    'has is not sent again; within one registry layers are mounted. The name is set last. No event is written here, ' +
+    'so that there is no --reason; a registry of `imagelog serve` records its user.',
   examples: [
     ['imagelog copy registry.example.com/shop/app:1.0 localhost:5000/shop/app:1.0', 'copy an image, all platforms'],
     [

@@ -1,5 +1,6 @@
 import { pushImage } from '../../registry-client/push.js';
 import type { Grammar } from '../command.js';
+import { wholeReference } from '../cut-reference.js';
 import type { CommandContext } from '../context.js';
 import { openFor } from '../open-for.js';
 import { listOf, option, platformNames, referenceName, repositoryName } from '../option-values.js';
@@ -17,7 +18,8 @@ interface PushFlags extends ReachFlags {
 export const pushGrammar: Grammar = () => ({
   about:
     'Manifests and indexes go as they came, so that every digest stays. What the registry has is not sent again; an ' +
-    'upload that breaks off continues. The name is set last, once all that it leads to is there. Credentials are ' +
+    'upload that breaks off continues. The name is set last, once all that it leads to is there. The log of the store ' +
+    'records no push, so that there is no --reason; a registry of `imagelog serve` records its user. Credentials are ' +
     'those of docker and podman: their files, $DOCKER_CONFIG, $REGISTRY_AUTH_FILE, and credential helpers.',
   examples: [
     ['imagelog push shop/app:1.0 registry.example.com/shop/app:1.0', 'send an image with all its platforms'],
@@ -45,9 +47,10 @@ export const pushGrammar: Grammar = () => ({
   action: push,
 });
 
-async function push(context: CommandContext, name: string, target: string, flags: PushFlags): Promise<void> {
+async function push(context: CommandContext, typed: string, target: string, flags: PushFlags): Promise<void> {
   const { platform, referrers, mountFrom } = flags;
   await using store = await openFor(context, 'read');
+  const name = wholeReference(typed, store) ?? typed;
   const progress = progressBar(context, `push ${printable(name)}`);
   const more = { platform, referrers, mountFrom, onProgress: progress.update };
   const options = { ...sessionOf(context), ...reachOf(flags), ...more };

@@ -1,16 +1,18 @@
 import { formatPlatform } from '../../model/platform.js';
 import { canonicalReference } from '../../model/reference.js';
 import { isPattern } from '../../model/reference-pattern.js';
+import { StoreError } from '../../errors.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { ReferenceInterval } from '../../store/past/audit.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
+import { mayBeId } from '../cut-reference.js';
 import { PATTERN_HINT } from '../event-selection.js';
 import { summaryFormat, wholeFormat } from '../events.js';
 import { withOwnHint } from '../hints.js';
 import { openReading, type Reading, tellDeciding } from '../open-for.js';
-import { listOf, option, referenceOrPattern } from '../option-values.js';
-import { intervalsUpTo, referenceNotFound, referencePeriods } from '../query.js';
+import { listOf, option, referenceOrPatternOrId } from '../option-values.js';
+import { intervalsUpTo, referenceNotFound, referencePeriods, referencesTo } from '../query.js';
 import { csvRow } from '../render/csv.js';
 import { referenceTableLines } from '../render/reference-table.js';
 import { utcText } from '../render/text.js';
@@ -33,7 +35,9 @@ export const refsGrammar: Grammar = () => ({
     ["imagelog refs 'shop/*' --format csv", 'all of one name space, for a spreadsheet'],
     ['imagelog refs --json shop/app:prod', 'the same for a program, with times in UTC'],
   ],
-  arguments: [['references and patterns', listOf(referenceOrPattern)]],
+  arguments: [
+    ['references and patterns; the names of an image by its id or first digits', listOf(referenceOrPatternOrId)],
+  ],
   options: [option('--format <format>', 'table, one JSON object a line, or CSV').choices(['table', 'json', 'csv'])],
   paged: () => true,
   action: refs,
@@ -85,18 +89,35 @@ async function refs(context: CommandContext, names: readonly string[], flags: Re
  * @throws {StoreError} REFERENCE_NOT_FOUND if an argument gives none
  */
 async function livesOf(
-  { store, seq }: Reading,
+  reading: Reading,
   names: readonly string[],
 ): Promise<ReadonlyMap<string, readonly ReferenceInterval[]>> {
   const lives = new Map<string, ReferenceInterval[]>();
   for (const name of names) {
-    const intervals = intervalsUpTo(await historyOf(store, name), seq);
-    if (intervals.length === 0) throw noneThen(name);
+    const intervals = await intervalsOf(reading, name);
     // A name may match two patterns.
     for (const { reference } of intervals) lives.set(reference, []);
     for (const interval of intervals) lives.get(interval.reference)?.push(interval);
   }
   return lives;
+}
+
+/** The periods of a name or pattern; of what is no name those of the references to the image that it is the id of. */
+async function intervalsOf({ store, seq, images }: Reading, name: string): Promise<ReferenceInterval[]> {
+  const ownOf = async (each: string): Promise<ReferenceInterval[]> => {
+    const intervals = intervalsUpTo(await historyOf(store, each), seq);
+    if (intervals.length === 0) throw noneThen(each);
+    return intervals;
+  };
+  try {
+    return await ownOf(name);
+  } catch (error) {
+    if (!mayBeId(name)) throw error;
+  }
+  const references = referencesTo(images, name);
+  if (references.length === 0)
+    throw new StoreError('REFERENCE_NOT_FOUND', `no reference points at ${name}`, { data: {} });
+  return (await Promise.all(references.map(ownOf))).flat();
 }
 
 /** Hint for a name that never was; the general one would name this command. */

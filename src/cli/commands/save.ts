@@ -1,6 +1,7 @@
 import { pipeline } from 'node:stream/promises';
 import type { FileContent } from '../archive-target.js';
 import type { Grammar } from '../command.js';
+import { wholeReference } from '../cut-reference.js';
 import { answer, type CommandContext } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { noticeLine } from '../failure.js';
@@ -36,12 +37,13 @@ export const saveGrammar: Grammar = () => ({
   action: save,
 });
 
-async function save(context: CommandContext, names: readonly string[], flags: SaveFlags): Promise<void> {
+async function save(context: CommandContext, typed: readonly string[], flags: SaveFlags): Promise<void> {
   const { output = '-', format, platform } = flags;
   if (output === '-' && context.out.isTerminal) {
     throw new UsageError('an archive is not for a terminal: name a file with -o, or give it to a program');
   }
   await using store = await openFor(context, 'read');
+  const names = typed.map((name) => wholeReference(name, store) ?? name);
   const progress = progressBar(context, output === '-' ? 'save' : `save ${printable(output)}`);
   let written = 0;
   const notices: string[] = [];

@@ -1,3 +1,4 @@
+import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { isStoreError, loadCode } from '../../errors.js';
 import type { RunCommand } from '../../server/command/command-call.js';
@@ -5,6 +6,7 @@ import { isLoopback } from '../../model/http.js';
 import { parseAddress } from '../../server/service/address.js';
 import type { AccessLogTarget, ServeOptions, Serving } from '../../server/service/serve-store.js';
 import { socketPathOf } from '../../server/service/socket-path.js';
+import { readSidecarBytes } from '../../store/open/sidecar.js';
 import type { OpenOptions } from '../../store/store.js';
 import { credentialFinder } from '../../registry-client/credentials.js';
 import { type Grammar, nonEmptyText } from '../command.js';
@@ -72,21 +74,45 @@ const OWN_HINTS = {
 async function serve(context: CommandContext, flags: TypedValues, run: Parameters<Grammar>[0]['run']): Promise<void> {
   const settings = madeSettings(context.io.env, flags);
   const onNotice = noticesOf(context);
-  const { serveStore } = await loadCode('of the server', import('../../server/service/serve-store.js'));
+  const { checkServing, serveStore } = await loadCode('of the server', import('../../server/service/serve-store.js'));
   const { servedRunner } = await loadCode('that runs commands', import('../served/run-served.js'));
   const options = serveOptions(context, settings, { onNotice, runCommand: servedRunner(run) });
+  await withHint(checkNewStore(context, () => checkServing(withoutOwnSocket(context, options))));
   await using store = await openFor(context, context.at === undefined ? 'create' : 'read', {
     uploads: uploadLimits(settings),
   });
-  const serving = await serveStore(store, options).catch((error: unknown) => {
-    throw withOwnHint(error, OWN_HINTS);
-  });
+  const serving = await withHint(serveStore(store, options));
   if (mayNobodyElse(options)) onNotice('no --access: other machines may do nothing');
   context.io.onHangup?.(() => void serving.reload());
   await announce(context, serving, options);
   await aborted(context.io.signal);
   const cut = await serving.stop(durationOf(settings, 'stop-timeout'));
   if (cut > 0) onNotice(`${cut} connections were cut: they took longer than --stop-timeout`);
+}
+
+/** A store that is missing is created only where it can be served. */
+async function checkNewStore({ at, directory }: CommandContext, check: () => Promise<void>): Promise<void> {
+  if (at !== undefined) return;
+  // What cannot be read fails the opening, which says why.
+  const isMissing = await readSidecarBytes(directory).then(
+    (bytes) => bytes === undefined,
+    () => false,
+  );
+  if (isMissing) await check();
+}
+
+/** The directory of a new store has no socket yet. */
+function withoutOwnSocket({ directory }: CommandContext, options: ServeOptions): ServeOptions {
+  const { socket } = options;
+  return socket === undefined || resolve(dirname(socket)) !== resolve(directory)
+    ? options
+    : { ...options, socket: undefined };
+}
+
+function withHint<Result>(starting: Promise<Result>): Promise<Result> {
+  return starting.catch((error: unknown) => {
+    throw withOwnHint(error, OWN_HINTS);
+  });
 }
 
 /** Whether it listens to other machines, which nothing gives a right. */

@@ -1,13 +1,16 @@
 import { type Digest, type ImageId, isDigest } from '../../model/digest.js';
 import { canonicalReference, familiarReference } from '../../model/reference.js';
+import { isStoreError } from '../../errors.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { ReferenceEntry } from '../../store/store.js';
 import type { Grammar } from '../command.js';
 import { pointedText } from '../events.js';
+import { isCutReference, mayBeId } from '../cut-reference.js';
+import { UsageError } from '../exit-codes.js';
 import { answer, type CommandContext, isForPeople, writeJson } from '../context.js';
 import { openFor, openReading, tellDeciding } from '../open-for.js';
-import { option, platformName, referenceName } from '../option-values.js';
-import { findImage, findNamed, referenceEntry, referenceNotFound } from '../query.js';
+import { option, platformName, referenceName, referenceOrId } from '../option-values.js';
+import { findImage, findNamed, referenceEntry, referenceMeant, referenceNotFound } from '../query.js';
 import { printable } from '../render/text.js';
 
 /** `imagelog tag`: points a reference at an image and prints where it was. */
@@ -69,13 +72,13 @@ export const untagGrammar: Grammar = () => ({
     ['imagelog untag shop/app:prod', 'remove a reference; the image stays, named or not'],
     ['imagelog untag --reason "not released" shop/app:2.0', 'remove it, and keep why'],
   ],
-  arguments: [['the reference to remove', referenceName]],
+  arguments: [['the reference to remove, or the id or first digits of an image with one', referenceOrId]],
   action: untag,
 });
 
 async function untag(context: CommandContext, name: string): Promise<void> {
   await using store = await openFor(context, 'write');
-  const reference = canonicalReference(name);
+  const reference = referenceMeant(store, name);
   const entry = referenceEntry(store, reference);
   if (entry === undefined) throw referenceNotFound('cannot untag', reference);
   await store.untag(reference, context.write);
@@ -97,7 +100,7 @@ export const resolveGrammar: Grammar = () => ({
     ['imagelog resolve --at 2026-01-31T14:05:00+01:00 shop/app:prod', 'print what it was at that moment'],
     ['imagelog resolve --platform linux/arm64 shop/app:multi', 'print the image of one platform'],
   ],
-  arguments: [['the reference, or the whole digest of a manifest or index', referenceName]],
+  arguments: [['a reference, an id, or the first digits of an id or digest', referenceOrId]],
   options: [option('--platform <platform>', 'the platform of a multi-platform reference', platformName)],
   action: resolve,
 });
@@ -107,12 +110,20 @@ async function resolve(
   name: string,
   { platform }: { readonly platform?: string },
 ): Promise<void> {
-  if (isDigest(name)) return resolveDigest(context, name);
-  await using store = await openFor(context, 'read');
-  const reference = canonicalReference(name);
-  const image = await resolved(context, store, reference, platform);
-  if (context.json) return await writeJson(context, { reference, image });
-  await context.out.line(image);
+  // The index of references has no history of either.
+  if (isDigest(name) || isCutReference(name)) return resolveFound(context, name, platform);
+  try {
+    await using store = await openFor(context, 'read');
+    const reference = canonicalReference(name);
+    const image = await resolved(context, store, reference, platform);
+    if (context.json) return await writeJson(context, { reference, image });
+    await context.out.line(image);
+  } catch (error) {
+    if (!mayBeId(name) || !(isStoreError(error, 'REFERENCE_NOT_FOUND') || isStoreError(error, 'REFERENCE_INVALID'))) {
+      throw error;
+    }
+    await resolveFound(context, name, platform);
+  }
 }
 
 /** Uses the index only: one name does not justify rebuilding the past store. */
@@ -130,12 +141,18 @@ async function resolved(
   return image;
 }
 
-/** Prints the image of a manifest or index, and which of them it was. */
-async function resolveDigest(context: CommandContext, name: string): Promise<void> {
+/** Prints the image of an id, a manifest or index, and which of them it was. */
+async function resolveFound(context: CommandContext, name: string, platform: string | undefined): Promise<void> {
   await using reading = await openReading(context);
-  const { id, via } = findImage(reading.images, name);
-  if (context.json)
-    return await writeJson(context, { reference: null, image: id, ...(via === undefined ? {} : { via }) });
+  const { images } = reading;
+  const { id: first, via, reference = null } = findImage(images, name);
+  const index = images.referenceEntries().find(({ target }) => target?.digest === via?.digest && via?.kind === 'index');
+  const platforms = reference ?? index?.reference;
+  if (platform !== undefined && platforms === undefined) {
+    throw new UsageError(`${name} is one image: leave out --platform`);
+  }
+  const id = platform === undefined || platforms === undefined ? first : images.resolve(platforms, { platform });
+  if (context.json) return await writeJson(context, { reference, image: id, ...(via === undefined ? {} : { via }) });
   await context.out.line(id);
   if (via !== undefined && isForPeople(context)) {
     await context.err.line(context.errColors.dim(`via ${via.kind} ${via.digest}`));

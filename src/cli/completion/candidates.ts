@@ -1,13 +1,20 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import type { Argument, Command, Option } from 'commander';
+import { loadCode } from '../../errors.js';
 import { hexPrefix } from '../../model/digest.js';
 import { eventTypes } from '../../model/event-table.js';
 import { familiarReference } from '../../model/reference.js';
 import { isPrintable } from '../../model/unseen.js';
 import type { EventStore } from '../../store/event-store.js';
-import { complete } from '../command.js';
+import { type Target, targetOf } from '../client/target.js';
+import { type CommandEntry, complete } from '../command.js';
 import type { CommandContext } from '../context.js';
+import { exitCodes } from '../exit-codes.js';
+import { openFor } from '../open-for.js';
+import type { CliIo } from '../output.js';
 import { shortId } from '../render/text.js';
 import { shells } from './scripts.js';
 
@@ -23,8 +30,8 @@ interface Candidates {
   readonly values: readonly Candidate[];
 }
 
-/** A person waits at the keyboard: a store that takes longer to open gives no values. */
-const OPEN_TIMEOUT_MS = 1_000;
+/** A person waits at the keyboard: a store that takes longer to open, or a server to answer, gives no values. */
+const ANSWER_TIMEOUT_MS = 1_000;
 
 type Kind = 'files' | 'folders' | 'references' | 'images' | 'events' | 'shells' | 'consumers';
 
@@ -56,29 +63,36 @@ const optionKinds: Readonly<Record<string, Kind>> = {
   '--consumer': 'consumers',
 };
 
-/** The surroundings that matter to completion. */
-type Surroundings = Pick<CommandContext, 'directory' | 'signal'>;
-
 /**
- * Returns what may complete the last of `words`, which may be empty, after the others. The store is
- * only read, and no lock is waited for; what cannot be read gives nothing.
+ * Returns what may complete the last of `words`, which may be empty, after the others. Names are
+ * those of the server that holds the store, if there is one; else the store is only read, and no
+ * lock is waited for. What cannot be read gives nothing.
  */
-export async function candidatesFor(all: AllCommands, words: readonly string[], io: Surroundings): Promise<Candidates> {
+export async function candidatesFor(
+  all: AllCommands,
+  words: readonly string[],
+  context: CommandContext,
+): Promise<Candidates> {
   const before = words.slice(0, -1).map(unquoted);
   const word = unquoted(words.at(-1) ?? '');
   const line = await parseLine(all, before);
-  const { kind, values } = await candidates(line, word, all, io);
+  const { kind, values } = await candidates(line, word, all, context);
   const fitting = values.filter(({ value }) => value.startsWith(word) && isPrintable(value) && !/\s/.test(value));
   return { kind, values: fitting };
 }
 
-async function candidates(line: CommandLine, word: string, all: AllCommands, io: Surroundings): Promise<Candidates> {
-  if (line.option !== undefined) return valuesOf(line.option, line, word, io);
+async function candidates(
+  line: CommandLine,
+  word: string,
+  all: AllCommands,
+  context: CommandContext,
+): Promise<Candidates> {
+  if (line.option !== undefined) return valuesOf(line.option, line, word, { all, context });
   const [flag = '', ...value] = line.areOptionsOver ? [] : word.split('=');
   if (flag.startsWith('--') && value.length > 0) {
     const option = optionOf(line.command, flag);
     if (option?.required !== true) return wordsOf([]);
-    const { kind, values } = await valuesOf(option, line, value.join('='), io);
+    const { kind, values } = await valuesOf(option, line, value.join('='), { all, context });
     return { kind, values: values.map((each) => ({ ...each, value: `${flag}=${each.value}` })) };
   }
   if (word.startsWith('-') && !line.areOptionsOver) return wordsOf(optionsOf(line.command));
@@ -86,7 +100,7 @@ async function candidates(line: CommandLine, word: string, all: AllCommands, io:
   const named = commands.map((each) => ({ value: each.name(), description: each.summary() }));
   const argument = nextArgument(line);
   if (argument === undefined || line.command.name() === 'help') return wordsOf(named);
-  const { kind, values } = await valuesOf(argument, line, word, io);
+  const { kind, values } = await valuesOf(argument, line, word, { all, context });
   return { kind, values: [...named, ...values] };
 }
 
@@ -101,15 +115,14 @@ function optionsOf(command: Command): Candidate[] {
     .flatMap(({ long, description }) => (long == null ? [] : [{ value: long, description }]));
 }
 
-async function valuesOf(of: Argument | Option, line: CommandLine, word: string, io: Surroundings): Promise<Candidates> {
+async function valuesOf(of: Argument | Option, line: CommandLine, word: string, asking: Asking): Promise<Candidates> {
   if (of.argChoices !== undefined) return wordsOf(of.argChoices.map((value) => ({ value })));
   const kind = kindOf(of, line);
   if (kind === 'files' || kind === 'folders') return { kind, values: [] };
   if (kind === 'events') return wordsOf(eventTypes.map((value) => ({ value })));
   if (kind === 'shells') return wordsOf(shells.map((value) => ({ value })));
-  if (kind === 'consumers') return wordsOf(await fromStore(line, io, consumersIn));
   if (kind === undefined) return wordsOf([]);
-  return wordsOf(await fromStore(line, io, (store) => namesIn(store, kind === 'images' ? word : '')));
+  return wordsOf(await fromStore(line, asking, wantedOf(kind, word)));
 }
 
 function kindOf(of: Argument | Option, { command }: CommandLine): Kind | undefined {
@@ -117,25 +130,94 @@ function kindOf(of: Argument | Option, { command }: CommandLine): Kind | undefin
   return command.parent?.name() === 'consumers' ? 'consumers' : argumentKinds[of.name()];
 }
 
+function wantedOf(kind: 'consumers' | 'images' | 'references', word: string): Wanted {
+  if (kind === 'consumers') return { question: ['log', '--consumer', word], read: consumersIn };
+  const question = [kind === 'images' ? 'inspect' : 'untag', word];
+  return { question, read: (store) => namesIn(store, kind === 'images' ? word : '') };
+}
+
+/** What a question for names needs. */
+interface Asking {
+  readonly all: AllCommands;
+  readonly context: CommandContext;
+}
+
+/** Names in a store, by what asks a server for them: words of which they complete the last, and nothing else does. */
+interface Wanted {
+  readonly question: readonly string[];
+  readonly read: (store: EventStore) => Candidate[] | Promise<Candidate[]>;
+}
+
 async function fromStore(
-  { values }: CommandLine,
-  io: Surroundings,
-  read: (store: EventStore) => Candidate[] | Promise<Candidate[]>,
+  line: CommandLine,
+  { all, context }: Asking,
+  { question, read }: Wanted,
 ): Promise<Candidate[]> {
-  const store = values.get('store');
-  const directory = store === undefined ? io.directory : resolve(store);
+  const { io, signal } = context;
+  const typed = line.values.get('store');
   try {
-    const { openStore } = await import('../../store/open/open-store.js');
-    const signal = AbortSignal.any([io.signal, AbortSignal.timeout(OPEN_TIMEOUT_MS)]);
-    const opened = await openStore(directory, { readOnly: true, onNotice: () => undefined, signal });
-    try {
-      return await read(opened);
-    } finally {
-      await opened.close();
-    }
+    if (io.client !== undefined) return await read(await openFor(context, 'read'));
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]);
+    const target = targetOf(['inspect', ...placeOf(line)], io.env, all.entries);
+    const answer = target === undefined ? undefined : await fromServer(target, question, io, soon);
+    if (answer !== undefined) return answer;
+    if (target?.isFound === false) return [];
+    const { openStore } = await loadCode('of an open store', import('../../store/open/open-store.js'));
+    const directory = typed === undefined ? context.directory : resolve(typed);
+    await using store = await openStore(directory, { readOnly: true, onNotice: () => undefined, signal: soon });
+    return await read(store);
   } catch {
     // No store, or none that opens: an error would be printed into the line being typed.
     return [];
+  }
+}
+
+/** The options of a line that say which store is meant. */
+function placeOf({ values, isHostRefused }: CommandLine): string[] {
+  const named = ['store', 'host'].flatMap((name) => {
+    const value = values.get(name);
+    return value === undefined ? [] : [`--${name}`, value];
+  });
+  return isHostRefused ? [...named, '--no-host'] : named;
+}
+
+/** Has a server complete the last of `words`; undefined if it does not. */
+async function fromServer(
+  target: Target,
+  words: readonly string[],
+  { env, now, timeZone }: CliIo,
+  signal: AbortSignal,
+): Promise<Candidate[] | undefined> {
+  const { connect } = await loadCode('of a client', import('../client/connect.js'));
+  const { runRemote } = await loadCode('of a client', import('../client/run-remote.js'));
+  const connection = await connect(target, env, signal).catch(() => undefined);
+  if (connection === undefined) return undefined;
+  const cut = (): void => void connection.socket.destroy();
+  signal.addEventListener('abort', cut);
+  const [stdout, stderr] = [new PassThrough(), new PassThrough().resume()];
+  const answer = text(stdout);
+  try {
+    const io = { env, now, timeZone, stdin: new PassThrough(), stdout, stderr, signal };
+    // The options that say which server were typed into another command line.
+    const asked = { ...target, store: undefined, host: undefined };
+    const code = await runRemote(['completion', 'bash', '--', ...words], {
+      io,
+      isInputTerminal: false,
+      target: asked,
+      connection,
+    });
+    stdout.end();
+    if (code !== exitCodes.done) return undefined;
+    const [, ...lines] = (await answer).trimEnd().split('\n');
+    return lines.map((line) => {
+      const [value = '', description = ''] = line.split('\t');
+      return { value, description };
+    });
+  } catch {
+    return undefined;
+  } finally {
+    signal.removeEventListener('abort', cut);
+    stdout.destroy();
   }
 }
 
@@ -168,6 +250,7 @@ function unquoted(word: string): string {
 
 /** The commands of the command line. */
 interface AllCommands {
+  readonly entries: readonly CommandEntry[];
   readonly program: Command;
   /** Names of those that `imagelog at` runs. */
   readonly past: ReadonlySet<string>;
@@ -183,6 +266,8 @@ interface CommandLine {
   readonly option: Option | undefined;
   /** Whether `--` was typed: no word after it is an option. */
   readonly areOptionsOver: boolean;
+  /** Whether `--no-host` was typed last of the options that name a server. */
+  readonly isHostRefused: boolean;
   /** Values of the options so far, by their name in the command. */
   readonly values: ReadonlyMap<string, string>;
 }
@@ -192,6 +277,7 @@ async function parseLine(all: AllCommands, words: readonly string[]): Promise<Co
   let command = all.program;
   let operands: string[] = [];
   let areOptionsOver = false;
+  let isHostRefused = false;
   let option: Option | undefined;
   const values = new Map<string, string>();
   for (const word of words) {
@@ -201,6 +287,7 @@ async function parseLine(all: AllCommands, words: readonly string[]): Promise<Co
     } else if (word === '--') areOptionsOver = true;
     else if (!areOptionsOver && word.startsWith('-') && word !== '-') {
       const [flag = '', ...value] = word.split('=');
+      if (flag === '--host' || word === '--no-host') isHostRefused = word === '--no-host';
       const named = optionOf(command, flag);
       if (named?.required !== true) continue;
       if (value.length > 0) values.set(named.attributeName(), value.join('='));
@@ -215,7 +302,7 @@ async function parseLine(all: AllCommands, words: readonly string[]): Promise<Co
       }
     }
   }
-  return { command, operands, option, areOptionsOver, values };
+  return { command, operands, option, areOptionsOver, isHostRefused, values };
 }
 
 /** Returns the commands that the next word may name. */

@@ -8,17 +8,13 @@ import {
   fromClient,
   fromServer,
   objectOf,
+  type OutputName,
+  STDIN_STREAM,
   streamData,
   streamNumber,
 } from '../../server/command/frames.js';
 import type { PagerStream } from '../command-client.js';
 import { fromWire } from '../wire-errors.js';
-
-/** Number of the client's standard input, among the streams. */
-export const STDIN_STREAM = 0;
-
-/** An output of the client, by the names that it reports failures of. */
-export type OutputName = 'stdout' | 'stderr' | 'pager';
 
 interface Pending {
   readonly resolve: (answer: Readonly<Record<string, unknown>>) => void;

@@ -1,7 +1,7 @@
 import { StoreError } from '../../errors.js';
 import type { Action } from '../../server/access/access.js';
 import { type CommandCall, CommandStopped, type RunCommand } from '../../server/command/command-call.js';
-import { FrameError, fromClient, fromServer, objectOf } from '../../server/command/frames.js';
+import { FrameError, fromClient, fromServer, objectOf, STDIN_STREAM } from '../../server/command/frames.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { WriteOptions } from '../../store/store.js';
 import type { PulledContent } from '../../registry-client/pull.js';
@@ -12,7 +12,7 @@ import type { CliIo } from '../output.js';
 import { colorsFor } from '../render/text.js';
 import { clientFiles } from './client-files.js';
 import { clientPull } from './client-pull.js';
-import { type ClientInput, ClientLink, ClientOutput, STDIN_STREAM } from './client-link.js';
+import { type ClientInput, ClientLink, ClientOutput } from './client-link.js';
 import { type CommandStart, parseStart } from './command-start.js';
 
 /** The command line: `run`. */
@@ -33,7 +33,7 @@ async function runServed(call: CommandCall, run: RunLine): Promise<void> {
   const link = new ClientLink(channel);
   const gone = new AbortController();
   const signal = AbortSignal.any([gone.signal, stopped(call.signal)]);
-  const receiving = receive(frames, link, gone);
+  void receive(frames, link, gone);
   const client = new ServedClient(call, start, { link, signal });
   const { stdin, stdout, stderr, now, timeZone, env } = start;
   const startedAt = Date.now();
@@ -55,8 +55,6 @@ async function runServed(call: CommandCall, run: RunLine): Promise<void> {
     client,
   });
   await channel.json(fromServer.exit, { code, declined: client.isDeclined });
-  // What the client still sends is read until it leaves, so that the exit code arrives.
-  void receiving;
 }
 
 /** Takes all frames of the client; its end aborts the command. */
@@ -65,7 +63,7 @@ async function receive(frames: CommandCall['frames'], link: ClientLink, gone: Ab
   try {
     for await (const frame of frames) {
       const other = link.receive(frame);
-      if (other === undefined) continue;
+      if (other === undefined || other.kind === fromClient.alive) continue;
       if (other.kind !== fromClient.interrupt) throw new FrameError(`a frame of the kind ${other.kind}`);
       const { by, message } = objectOf(other);
       gone.abort(isInterruptionSignal(by) ? new Interruption(by) : new Error(String(message)));

@@ -110,6 +110,8 @@ export interface LevelLogOptions {
   readonly onNotice?: ((notice: string) => void) | undefined;
   /** Opens the database; tests inject failures. */
   readonly openDatabase?: (location: string, createIfMissing: boolean) => Promise<Database>;
+  /** Opens it for reads while it is opened again for writing, or cannot be; without it they fail then. */
+  readonly openForReading?: (location: string) => Promise<Database>;
 }
 
 /**
@@ -220,9 +222,7 @@ export class LevelLog implements Log {
   }
 
   async #recover(): Promise<readonly StoredEvent[]> {
-    await this.#database.close();
-    // Opening moves the write-ahead log into a synced table: what is found now is durable.
-    this.#database = await this.#openDatabase(this.#location, false);
+    await this.#openAgain();
     const from = this.#head.seq + 1;
     const source = this.#source();
     const end = await readEnd(source);
@@ -240,6 +240,17 @@ export class LevelLog implements Log {
     this.#standAt(end, tree);
     this.#failure = undefined;
     return found;
+  }
+
+  /** Reads continue meanwhile, and where it fails; events after the head are not read. */
+  async #openAgain(): Promise<void> {
+    const failed = this.#database;
+    const reading = await this.#options.openForReading?.(this.#location).catch(() => undefined);
+    this.#database = reading ?? failed;
+    await failed.close();
+    // Opening moves the write-ahead log into a synced table: what is found now is durable.
+    this.#database = await this.#openDatabase(this.#location, false);
+    await reading?.close();
   }
 
   pages(options: PageOptions = {}): AsyncGenerator<readonly StoredEvent[]> {

@@ -1,4 +1,5 @@
-import type { HttpCode } from '../failure.js';
+import { type HttpCode, HttpFailure } from '../failure.js';
+import type { Grant, Refusal } from './access.js';
 
 const answers = {
   /** Not the form of credentials. */
@@ -33,6 +34,36 @@ export class AccessRefusal extends Error {
     this.user = user;
     this.retryAfterSeconds = retryAfterSeconds;
   }
+}
+
+/** The answer to a request that is refused, and what the access log has of it. */
+interface Refused {
+  readonly failure: HttpFailure;
+  readonly facts: Pick<Refusal, 'status' | 'reason' | 'user'>;
+}
+
+/** Refuses credentials; `challenge` says how to log in. */
+export function refuseCredentials(refusal: AccessRefusal, challenge: string | undefined): Refused {
+  const { status, code, message, reason, user, retryAfterSeconds } = refusal;
+  const headers = {
+    ...(status === 401 && challenge !== undefined ? { 'www-authenticate': challenge } : {}),
+    ...(retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }),
+  };
+  return { failure: new HttpFailure(status, code, message, { headers }), facts: { status, reason, user } };
+}
+
+/** Refuses a client that may not do `what`: it has to log in where it has not, else it is denied. */
+export function refuseAction({ actor, isLoggedIn }: Grant, what: string, challenge: string | undefined): Refused {
+  if (isLoggedIn || challenge === undefined) {
+    const reason = `may not ${what}`;
+    const user = isLoggedIn ? actor : undefined;
+    return { failure: new HttpFailure(403, 'DENIED', reason), facts: { status: 403, reason, user } };
+  }
+  const headers = { 'www-authenticate': challenge };
+  return {
+    failure: new HttpFailure(401, 'UNAUTHORIZED', `log in to ${what}`, { headers }),
+    facts: { status: 401, reason: `no credentials to ${what}`, user: undefined },
+  };
 }
 
 interface RefusalFacts {

@@ -15,9 +15,9 @@ export interface CommandCall {
   /** The first frame: its payload is the client's word. */
   readonly start: Frame;
   readonly channel: FrameChannel;
-  /** The frames after the first. The call reads them all; their end is that of the connection. */
+  /** The frames after the first. Their end is that of the connection; what the call leaves is dropped. */
   readonly frames: AsyncIterable<Frame>;
-  /** Aborted when the server closes, or the client took nothing and gave nothing for too long. */
+  /** Aborted when the server closes, or the client took nothing or sent nothing for too long. */
   readonly signal: AbortSignal;
 }
 

@@ -4,6 +4,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
   COMMAND_IDLE_MS,
+  COMMAND_LEAVE_MS,
   COMMAND_START_MS,
   MAX_ACTOR_BYTES,
   MAX_AGENT_BYTES,
@@ -11,13 +12,14 @@ import {
   MAX_TRACEPARENT_BYTES,
 } from '../../limits.js';
 import type { Connection, Grant } from '../access/access.js';
-import { AccessRefusal } from '../access/refusal.js';
-import { connectionOfRequest, fitting, headerText } from '../exchange.js';
+import { AccessRefusal, refuseAction, refuseCredentials } from '../access/refusal.js';
+import { authorizationIn, connectionOfRequest, fitting, headerText } from '../exchange.js';
 import { answerTo, HttpFailure } from '../failure.js';
 import { loggedPath } from '../service/logged-path.js';
 import type { RequestReport } from '../service/request-report.js';
 import type { Service } from '../service.js';
 import { type CommandCall, CommandStopped, type RunCommand } from './command-call.js';
+import { ignoreUpgrade } from './ignored-upgrade.js';
 import { COMMAND_PATH, COMMAND_PROTOCOL, type Frame, FrameChannel, fromClient } from './frames.js';
 
 /** Takes connections that ask to run commands, and runs them. */
@@ -35,8 +37,15 @@ export class CommandService {
     setMaxListeners(0, service.signal);
   }
 
-  /** For the event `upgrade` of a node:http server: runs a command over the connection, or refuses it. */
+  /**
+   * For the event `upgrade` of a node:http server: runs a command over the connection, or refuses it.
+   * Other paths are answered without it.
+   */
   readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array): void => {
+    if (request.url !== COMMAND_PATH && socket instanceof Socket) {
+      ignoreUpgrade(request, socket, head);
+      return;
+    }
     // A client may be gone at any moment.
     socket.on('error', () => undefined);
     this.#connections.add(socket);
@@ -116,32 +125,19 @@ export class CommandService {
   /** Authenticates a client, and reports one that may do nothing. @throws {HttpFailure} as other paths do */
   async #grantOf(request: IncomingMessage, connection: Connection, facts: Facts): Promise<Grant> {
     const { access, onRefusal } = this.#service;
-    // Each, as other paths: Node's own list drops all but the first.
-    const { rawHeaders } = request;
-    const authorization = rawHeaders.filter(
-      (_, at) => rawHeaders[at - 1]?.toLowerCase() === 'authorization' && at % 2 === 1,
-    );
-    const report = (status: number, reason: string, user: string | undefined): void => {
-      Object.assign(facts, { reason, user });
-      onRefusal({ time: Date.now(), address: connection.address, path: COMMAND_PATH, status, reason, user });
-    };
     const challenge = access.challenge(`${connection.isEncrypted ? 'https' : 'http'}://${request.headers.host}`);
-    const headers = challenge === undefined ? {} : { 'www-authenticate': challenge };
-    try {
-      const grant = await access.authenticate({ authorization, connection });
-      if (grant.hasRights) return grant;
-      const isAsked = challenge !== undefined && !grant.isLoggedIn;
-      const reason = isAsked ? 'no credentials to run commands' : 'may not run commands';
-      report(isAsked ? 401 : 403, reason, grant.actor);
-      if (isAsked) throw new HttpFailure(401, 'UNAUTHORIZED', 'log in to run commands', { headers });
-      throw new HttpFailure(403, 'DENIED', reason);
-    } catch (error) {
-      if (!(error instanceof AccessRefusal)) throw error;
-      const { status, code, message, reason, user, retryAfterSeconds } = error;
-      report(status, reason, user);
-      const retry = retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) };
-      throw new HttpFailure(status, code, message, { headers: { ...(status === 401 ? headers : {}), ...retry } });
-    }
+    const answer = await access.authenticate({ authorization: authorizationIn(request), connection }).then(
+      (grant) => (grant.hasRights ? grant : refuseAction(grant, 'run commands', challenge)),
+      (error: unknown) => {
+        if (error instanceof AccessRefusal) return refuseCredentials(error, challenge);
+        throw error;
+      },
+    );
+    if (!('failure' in answer)) return answer;
+    const { status, reason, user } = answer.facts;
+    Object.assign(facts, { reason, user });
+    onRefusal({ time: Date.now(), address: connection.address, path: COMMAND_PATH, status, reason, user });
+    throw answer.failure;
   }
 
   async #run(
@@ -152,22 +148,45 @@ export class CommandService {
   ): Promise<void> {
     const channel = new FrameChannel(socket, head);
     const frames = channel.frames();
-    const idle = new IdleWatch(socket);
+    const watch = new ClientWatch(socket);
     try {
       const closing = this.#service.signal;
       const start = await firstFrame(frames, socket, closing);
-      if (start === undefined) return;
-      const signal = AbortSignal.any([closing, idle.signal]);
+      if (start === undefined) return void socket.destroy();
+      const signal = AbortSignal.any([closing, watch.signal]);
       await runCommand({ ...caller, start, channel, frames, signal });
     } catch (error) {
       // There is no answer to give: the connection ends, and a client of ours says so.
       this.#service.onFailure(error);
     } finally {
-      idle.end();
-      socket.end();
-      // What a client still sends would keep the connection.
-      socket.destroySoon();
+      await left(socket, frames);
+      watch.end();
     }
+  }
+}
+
+/**
+ * Ends a connection, and resolves once its client has left too: a connection that is closed with
+ * bytes of the client unread loses what it has not taken yet, as the exit code.
+ */
+async function left(socket: Socket, frames: AsyncGenerator<Frame>): Promise<void> {
+  if (socket.destroyed) return;
+  const closed = new Promise<void>((resolve) => void socket.once('close', () => resolve()));
+  let timer: NodeJS.Timeout | undefined;
+  socket.end(() => {
+    timer = setTimeout(() => void socket.destroy(), COMMAND_LEAVE_MS).unref();
+  });
+  void unread(frames);
+  await closed;
+  clearTimeout(timer);
+}
+
+/** Drops what a client still sends. */
+async function unread(frames: AsyncGenerator<Frame>): Promise<void> {
+  try {
+    while ((await frames.next()).done !== true);
+  } catch {
+    // It sends no frames either.
   }
 }
 
@@ -222,21 +241,20 @@ async function firstFrame(
   }
 }
 
-/** Aborts a command whose client takes none of its output for COMMAND_IDLE_MS. */
-class IdleWatch {
+/** Aborts a command whose client takes none of its output for COMMAND_IDLE_MS, or sends nothing. */
+class ClientWatch {
   readonly #controller = new AbortController();
   readonly #timer: NodeJS.Timeout;
-  #written = 0;
-  #sinceMs = Date.now();
 
   constructor(socket: Socket) {
+    const [taken, sent] = [new Idleness(), new Idleness()];
     const look = (): void => {
       // Bytes that have left this process; a client that reads moves it on.
-      const written = socket.bytesWritten - socket.writableLength;
-      if (written !== this.#written || !socket.writableNeedDrain) this.#sinceMs = Date.now();
-      this.#written = written;
-      if (Date.now() - this.#sinceMs < COMMAND_IDLE_MS) return;
-      this.#controller.abort(new CommandStopped('nothing of the output was read for too long'));
+      const untakenMs = taken.ms(socket.writableLength > 0 ? socket.bytesWritten - socket.writableLength : undefined);
+      const silentMs = sent.ms(socket.bytesRead);
+      if (Math.max(untakenMs, silentMs) < COMMAND_IDLE_MS) return;
+      const why = untakenMs >= COMMAND_IDLE_MS ? 'nothing of the output was read' : 'its client sent nothing';
+      this.#controller.abort(new CommandStopped(`${why} for too long`));
       socket.destroy();
     };
     this.#timer = setInterval(look, COMMAND_IDLE_MS / 10).unref();
@@ -248,6 +266,19 @@ class IdleWatch {
 
   end(): void {
     clearInterval(this.#timer);
+  }
+}
+
+/** How long a count has not moved. */
+class Idleness {
+  #count: number | undefined;
+  #sinceMs = Date.now();
+
+  /** Milliseconds since the count was another; an undefined one is not waited for. */
+  ms(count: number | undefined): number {
+    if (count === undefined || count !== this.#count) this.#sinceMs = Date.now();
+    this.#count = count;
+    return Date.now() - this.#sinceMs;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream';
+import type { Duplex, Writable } from 'node:stream';
 import { MAX_COMMAND_FRAME_BYTES } from '../../limits.js';
 
 /*
@@ -28,6 +28,8 @@ export const fromClient = {
   reply: 6,
   /** JSON: the client is ready for the bytes of a file. */
   ready: 7,
+  /** Nothing: the client is there. A server ends the command of one that is silent for an hour. */
+  alive: 8,
 } as const;
 
 /** From the server: */
@@ -49,6 +51,12 @@ export const fromServer = {
   /** JSON, the last frame: the exit code. */
   exit: 72,
 } as const;
+
+/** Number of the client's standard input, among the streams. */
+export const STDIN_STREAM = 0;
+
+/** An output of the client, by the name of its kind of frame. */
+export type OutputName = 'stdout' | 'stderr' | 'pager';
 
 /** A frame as it was received. */
 export interface Frame {
@@ -136,13 +144,14 @@ function lengthOf(bytes: Buffer): number | undefined {
   return 4 + length;
 }
 
-function drained(socket: Duplex): Promise<void> {
+/** Resolves once `stream` takes more, or never will. */
+export function drained(stream: Writable): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
-      for (const event of ['drain', 'close', 'error']) socket.off(event, done);
+      for (const event of ['drain', 'close', 'error']) stream.off(event, done);
       resolve();
     };
-    for (const event of ['drain', 'close', 'error']) socket.on(event, done);
+    for (const event of ['drain', 'close', 'error']) stream.on(event, done);
   });
 }
 

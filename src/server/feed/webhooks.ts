@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isStoreError, thrownText } from '../../errors.js';
-import { MAX_DEAD_LETTERS } from '../../limits.js';
+import { MAX_DEAD_LETTERS, WEBHOOK_CLOSE_MS } from '../../limits.js';
 import type { StoredEvent } from '../../model/events.js';
 import type { Consumer } from '../../store/consumers/consumer.js';
 import type { EventStore } from '../../store/event-store.js';
@@ -280,6 +280,7 @@ interface WebhooksSurroundings {
 /** The webhooks of a server. Each goes its own way: a slow target holds up no other. */
 export class Webhooks {
   readonly #webhooks = new Map<string, Webhook>();
+  readonly #onNotice: (notice: string) => void;
 
   /**
    * Begins to deliver.
@@ -287,6 +288,7 @@ export class Webhooks {
    * @throws {TypeError} for a wrong type or name of an option; RangeError for a wrong value
    */
   constructor({ store, onFailure, onNotice }: WebhooksSurroundings, options: readonly WebhookOptions[]) {
+    this.#onNotice = onNotice;
     const targets = checkedWebhooks(options);
     if (targets.length === 0) return;
     const { storeId } = store.stats();
@@ -314,7 +316,13 @@ export class Webhooks {
     return [...this.#webhooks.values()].filter((webhook) => webhook.state.state === state).length;
   }
 
-  async close(): Promise<void> {
-    await Promise.all([...this.#webhooks.values()].map((webhook) => webhook.close()));
+  /** Resolves when all have ended, at the latest after `timeoutMs`: a disk may hang. */
+  async close(timeoutMs = WEBHOOK_CLOSE_MS): Promise<void> {
+    const ended = new AbortController();
+    const closing = Promise.all([...this.#webhooks.values()].map((webhook) => webhook.close()));
+    const late = sleep(timeoutMs, 'late', { signal: ended.signal }).catch(() => undefined);
+    const outcome = await Promise.race([closing, late]);
+    ended.abort();
+    if (outcome === 'late') this.#onNotice('webhooks did not end in time: their last events may be delivered again');
   }
 }

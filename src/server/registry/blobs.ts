@@ -1,6 +1,6 @@
 import { isDigest } from '../../model/digest.js';
 import type { RegistryBlob } from '../../store/registry-store.js';
-import { lent, streamed } from '../exchange.js';
+import { isUnchanged, lent, streamed } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 import { digestIn, rangeOf, type RegistryExchange } from './registry-request.js';
 
@@ -12,6 +12,11 @@ export async function getBlob({ c, service, path, reads, isPast }: RegistryExcha
     !isPast && isDigest(digest) ? service.mirror?.blob(repository, digest) : undefined;
   const blob = reads.blob(repository, digest) ?? arriving();
   if (blob === undefined) throw unknownBlob(name, digest);
+  const etag = `"${digest}"`;
+  // Before the range (RFC 9110, 13.2.2).
+  if (isUnchanged(c, etag)) {
+    return new Response(null, { status: 304, headers: { 'docker-content-digest': digest, etag } });
+  }
   const isHead = c.req.method === 'HEAD';
   const range = isHead ? undefined : rangeOf(c.req.header('range'), blob.size);
   const size = range === undefined ? blob.size : range.last - range.first + 1;
@@ -20,7 +25,7 @@ export async function getBlob({ c, service, path, reads, isPast }: RegistryExcha
     'content-length': String(size),
     'docker-content-digest': digest,
     'accept-ranges': 'bytes',
-    etag: `"${digest}"`,
+    etag,
     ...(range === undefined ? {} : { 'content-range': `bytes ${range.first}-${range.last}/${blob.size}` }),
   };
   if (isHead || size === 0) return new Response(null, { status: 200, headers });

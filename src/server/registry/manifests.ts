@@ -1,7 +1,8 @@
+import { bareType } from '../../archive/documents.js';
 import { MAX_PUSHED_MANIFEST_BYTES, MAX_TAGS_OF_PUSH } from '../../limits.js';
 import { readBounded } from '../../model/bytes.js';
 import { isContentName } from '../../model/digest.js';
-import { bodyOf, callerOrigin } from '../exchange.js';
+import { bodyOf, callerOrigin, isUnchanged } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 import { type RegistryExchange, tagIn, tagOrDigestIn } from './registry-request.js';
 
@@ -24,7 +25,7 @@ export async function getManifest(exchange: RegistryExchange): Promise<Response>
   // A client that only looks pulls nothing.
   if (c.req.method === 'GET')
     service.store.registry.countPull(pulledAs(repository, isPast ? document.name : reference));
-  if (c.req.header('if-none-match') === etag) return new Response(null, { status: 304, headers });
+  if (isUnchanged(c, etag)) return new Response(null, { status: 304, headers });
   const body = c.req.method === 'HEAD' ? null : (bytes as Uint8Array<ArrayBuffer>);
   return new Response(body, { status: 200, headers: { ...headers, 'content-length': String(bytes.length) } });
 }
@@ -43,7 +44,9 @@ export async function putManifest({ c, service, path }: RegistryExchange): Promi
     throw new HttpFailure(400, 'MANIFEST_INVALID', `expected at most ${MAX_TAGS_OF_PUSH} tags, found ${tags.length}`);
   }
   const bytes = await readBody(bodyOf(c), name);
-  const mediaType = c.req.header('content-type') ?? mediaTypeIn(bytes);
+  const contentType = c.req.header('content-type');
+  // Parameters are ignored (OCI distribution spec, "Pushing Manifests").
+  const mediaType = contentType === undefined ? mediaTypeIn(bytes) : bareType(contentType);
   const wanted = isContentName(reference) ? reference : undefined;
   const request = { repository, mediaType, bytes, name: wanted, tags };
   const pushed = await service.store.registry.push(request, callerOrigin(c, 'registry'));

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { RequestListener } from 'node:http';
 import type { Writable } from 'node:stream';
 import { StoreError, thrownText } from '../../errors.js';
 import {
@@ -98,6 +99,29 @@ export async function serveStore(store: EventStore, options: ServeOptions): Prom
     await log?.close();
     throw error;
   }
+}
+
+/**
+ * Fails as `serveStore` would for its files and addresses, without a store: so that none is created in vain.
+ * @throws {StoreError} as `serveStore`
+ */
+export async function checkServing(given: ServeOptions): Promise<void> {
+  const options = { ...given, onNotice: () => undefined };
+  await using tls = options.tls === undefined ? undefined : await TlsKeys.read(options.tls, options.onNotice);
+  await serverOptions(options);
+  const busy: RequestListener = (_, response) => response.writeHead(503, { 'retry-after': '1' }).end();
+  const listening = await listen(busy, {
+    addresses: options.listen,
+    socket: options.socket,
+    socketMode: options.socketMode,
+    tls,
+    onUpgrade: (_, socket) => socket.destroy(),
+    limits: connectionLimits(options.limits, () => false),
+    onRefused: () => undefined,
+    onNotice: options.onNotice,
+  });
+  await listening.stop(0);
+  if (typeof options.accessLog === 'string') await (await openLogFile(options.accessLog)).close();
 }
 
 async function serveWith(store: EventStore, options: ServeOptions, { log, tls }: Opened): Promise<Serving> {

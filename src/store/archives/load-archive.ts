@@ -103,8 +103,15 @@ export async function loadArchive(
     throwIfAborted(signal);
     return await loadContents(named, { origin, overwrite: options.overwrite ?? true }, context);
   } finally {
-    await contents.discard();
+    await discardStaged(contents, context);
   }
+}
+
+/** Whether it was committed is settled by now: that staged files stay until the next open is a notice. */
+export async function discardStaged(contents: ArchiveContents, { onNotice }: StoreContext): Promise<void> {
+  await contents.discard().catch((error: unknown) => {
+    onNotice(`staged files stay until the store is opened again: ${thrownText(error)}`);
+  });
 }
 
 /** Who loads an archive, and what may happen to references. */

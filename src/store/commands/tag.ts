@@ -192,6 +192,26 @@ export function setReference(
   if (entry === undefined) return { type: 'ReferenceSet', ...wanted };
   if (sameTarget(entry, wanted) && sameAnnotations(entry, wanted)) return undefined;
   if (!overwrite && !keepsImages(entry, wanted)) throw referenceExists(entry, wanted);
+  return replaced(entry, wanted);
+}
+
+/**
+ * Decides to set a reference to what it stands for: the event says why it stays.
+ * @throws {StoreError} as a decision: REFERENCE_NOT_FOUND
+ */
+export function decideConfirm(reference: string): Decide<void> {
+  return (state) => {
+    const entry = state.reference(reference);
+    if (entry === undefined) throw referenceNotFound(reference);
+    const { image, target, platforms } = entry;
+    return {
+      events: [replaced(entry, { reference, image, target, platforms, ...annotationsOf(entry) })],
+      result: undefined,
+    };
+  };
+}
+
+function replaced(entry: ReferenceEntry, wanted: ReferenceTarget): ReferenceSet {
   const { image: previous, platforms: previousPlatforms, target } = entry;
   const event: ReferenceSet = { type: 'ReferenceSet', ...wanted, previous, previousPlatforms };
   return previous === undefined ? { ...event, previousTarget: target?.digest } : event;

@@ -1,6 +1,4 @@
-import fs from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { promisify } from 'node:util';
 import { openRegularFile } from './files.js';
 
 /**
@@ -32,29 +30,6 @@ export async function writeDurably(file: FileHandle, chunks: AsyncIterable<Uint8
     await iterator.return?.();
   }
 }
-
-/**
- * Writes `bytes` to a new file at `path`; they are durable on return, the name is not. Without a
- * `FileHandle`, since a load writes hundreds: each costs a quarter less. Throws Node's errors.
- */
-export async function writeNewFile(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await onDescriptor.open(path, 'wx');
-  try {
-    for (let written = 0; written < bytes.length; ) {
-      written += (await onDescriptor.write(file, bytes, written)).bytesWritten;
-    }
-    await onDescriptor.sync(file);
-  } finally {
-    await onDescriptor.close(file);
-  }
-}
-
-const onDescriptor = {
-  open: promisify(fs.open),
-  write: promisify(fs.write),
-  sync: promisify(fs.fsync),
-  close: promisify(fs.close),
-};
 
 /** Writes all of `chunk` at the position of `file`. Throws Node's errors. */
 export async function writeWhole(file: FileHandle, chunk: Uint8Array): Promise<void> {

@@ -1,5 +1,5 @@
 import { createReadStream, lstatSync } from 'node:fs';
-import { type FileHandle, lstat, open, readdir, rename, rm } from 'node:fs/promises';
+import { type FileHandle, link, lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -16,10 +16,12 @@ import {
   syncDirectory,
   syncFile,
   systemCode,
+  UNLINKABLE,
   unless,
+  writeNewFile,
 } from '../files/files.js';
 import { StoreError } from '../../errors.js';
-import { lentChunks, type NextBuffer, writeNewFile, writeWhole } from '../files/write-durably.js';
+import { lentChunks, type NextBuffer, writeWhole } from '../files/write-durably.js';
 import type { BlobsView } from '../../../projections/layers.js';
 import type { Page } from '../../../projections/projection.js';
 
@@ -86,14 +88,14 @@ export class StagedBlob {
   #synced: Promise<void> | undefined;
   #isHere: boolean;
 
-  private constructor(path: string, content: FileHandle | Uint8Array | 'lent', onStaged: OnStaged) {
+  private constructor(path: string, content: FileHandle | Uint8Array | undefined, onStaged: OnStaged, isLent = false) {
     this.path = path;
     this.#onStaged = onStaged;
-    this.isLent = content === 'lent';
+    this.isLent = isLent;
     this.#held = content instanceof Uint8Array ? content : undefined;
-    this.#handle = content instanceof Uint8Array || content === 'lent' ? undefined : content;
+    this.#handle = content instanceof Uint8Array ? undefined : content;
     this.#isHere = this.#handle !== undefined;
-    this.#synced = content === 'lent' ? Promise.resolve() : undefined;
+    this.#synced = isLent ? Promise.resolve() : undefined;
   }
 
   /** Creates an empty file. */
@@ -106,9 +108,9 @@ export class StagedBlob {
     return new StagedBlob(path, bytes, async () => undefined);
   }
 
-  /** Lends a durable file, which is kept under a second name and never discarded. */
-  static lend(path: string): StagedBlob {
-    return new StagedBlob(path, 'lent', async () => undefined);
+  /** Lends a durable file, which is kept under a second name and never discarded. `bytes` are what it has. */
+  static lend(path: string, bytes?: Uint8Array): StagedBlob {
+    return new StagedBlob(path, bytes, async () => undefined, true);
   }
 
   /** Appends `chunk`; resolves when the system has it. */
@@ -147,6 +149,12 @@ export class StagedBlob {
   async #writeHeld(bytes: Uint8Array): Promise<void> {
     this.#isHere = true;
     await writeNewFile(this.path, bytes);
+  }
+
+  /** Makes a file that is lent appear at `path` too; false if something is there, or it can have no second name. */
+  async linkTo(path: string): Promise<boolean> {
+    if (!this.isLent) return false;
+    return (await unless(['EEXIST', ...UNLINKABLE], KEEP, () => link(this.path, path).then(() => true))) ?? false;
   }
 
   /** Makes it the file at `path`, replacing what is there. `temporary` is a path beside that. */
@@ -249,7 +257,7 @@ export class BlobStore {
   /** Serializes changes: one must not find a blob that another is removing. */
   readonly #mutex = new Mutex();
   #isEnding = false;
-  #hasEnded = false;
+  #mayRemove = true;
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -268,7 +276,12 @@ export class BlobStore {
 
   /** Stops all removal: which blobs durable events name is no longer known. */
   removeNothing(): void {
-    this.#hasEnded = true;
+    this.#mayRemove = false;
+  }
+
+  /** Removes again; what stayed meanwhile is left to the next sweep. */
+  removeAgain(): void {
+    this.#mayRemove = !this.#isEnding;
   }
 
   /**
@@ -277,9 +290,7 @@ export class BlobStore {
    */
   async end(): Promise<void> {
     this.#isEnding = true;
-    await this.#mutex.run(async () => {
-      this.#hasEnded = true;
-    });
+    await this.#mutex.run(async () => this.removeNothing());
   }
 
   /** Opens a new staged file; archive readers stage through this. @throws {StoreError} STORE_CLOSED */
@@ -306,10 +317,13 @@ export class BlobStore {
     const keepAll = async (): Promise<void> => {
       this.#checkOpen();
       await this.#keepAtOnce(blobs);
-      // A crash before this line may lose the names; nothing names these blobs yet.
-      await syncDirectory(this.#kept);
     };
-    await this.#mutex.run(() => inSystem(KEEP, keepAll));
+    await inSystem(KEEP, async () => {
+      await this.#mutex.run(keepAll);
+      // Shared by those who keep blobs at the same time. A crash before this line may lose the names;
+      // nothing names these blobs yet.
+      await syncDirectory(this.#kept);
+    });
   }
 
   /**
@@ -418,8 +432,8 @@ export class BlobStore {
   async removeUnneeded(digests: Iterable<Digest>, isNeeded: (digest: Digest) => boolean): Promise<void> {
     await this.#mutex.run(async () => {
       for (const digest of digests) {
-        if (this.#hasEnded || this.#pins.has(digest) || isNeeded(digest)) continue;
-        await rm(this.#path(digest), { force: true }).catch(leaveForSweep);
+        if (!this.#mayRemove || this.#pins.has(digest) || isNeeded(digest)) continue;
+        if (this.#mayBeThere(digest)) await removeFile(this.#path(digest)).catch(leaveForSweep);
       }
     });
   }
@@ -476,11 +490,23 @@ export class BlobStore {
   }
 
   async #keepOne({ file, digest, isNew = false }: KeptBlob): Promise<void> {
+    const path = this.#path(digest);
+    if (isNew && (await file.linkTo(path))) return;
     // A file of another size is a damaged blob: replace it. Two loads may have the same lent file.
-    const there = isNew && !file.isLent ? undefined : await sizeOf(KEEP, this.#path(digest));
+    const there = isNew && !file.isLent ? undefined : await sizeOf(KEEP, path);
     if (there !== undefined && there === (await file.size())) return file.discard();
     await file.sync();
-    await file.moveTo(this.#path(digest), this.#newPath());
+    await file.moveTo(path, this.#newPath());
+  }
+
+  /** Asked here, since a config of a push never is, and a turn of a thread costs more. */
+  #mayBeThere(digest: Digest): boolean {
+    try {
+      return lstatSync(this.#path(digest), { throwIfNoEntry: false }) !== undefined;
+    } catch {
+      // The removal says why.
+      return true;
+    }
   }
 
   #checkOpen(): void {

@@ -420,6 +420,7 @@ async function openLog(
     return await LevelLog.open(join(directory, 'log'), {
       createIfMissing,
       openDatabase: (location, mayCreate) => openDatabase(location, mayCreate, openLevel, logs()),
+      openForReading: (location) => openDatabaseReadOnly(location),
       freeBytes: () => freeBytes(join(directory, 'log')) - unwrittenBytes(join(directory, 'log')),
       onNotice: options.onNotice,
     });

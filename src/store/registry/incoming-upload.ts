@@ -20,24 +20,47 @@ export interface UploadHome {
   /** @throws {StoreError} STORE_CLOSED */
   checkOpen(): void;
   pathOf(id: string): string;
+  /** Makes the record of an upload that gets a file. */
+  begin(upload: IncomingUpload): Promise<void>;
   /** Removes what is left of an upload that ended. */
   removed(upload: IncomingUpload): Promise<void>;
-  /** Stages its bytes, which are durable. They no longer count for the upload. */
-  stage(upload: IncomingUpload, measurement: Measurement, alias: ContentName | undefined): Promise<StagedUpload>;
+  /** Stages its bytes: those of its file, which is durable, or `bytes`. They no longer count for the upload. */
+  stage(upload: IncomingUpload, finished: Finished): Promise<StagedUpload>;
   /** Hears that the upload waits for its next request with a meter. */
   idle(upload: IncomingUpload): void;
+}
+
+interface Finished {
+  readonly measurement: Measurement;
+  /** SHA-512 digest by which the client named it. */
+  readonly alias: ContentName | undefined;
+  /** All of its bytes if it has no file. */
+  readonly bytes: Uint8Array | undefined;
+}
+
+/** The file of an upload while bytes are appended to it. */
+interface Output {
+  readonly file: FileHandle;
+  readonly sync: RunningSync;
 }
 
 /**
  * A file that bytes are appended to, and a meter that has seen the same bytes. What `append`
  * acknowledged is in the system's cache, so it survives this process; after power loss the file may be
- * shorter, and its size says so. A failure of the disk or of a limit ends an upload: its room is given back.
+ * shorter, and its size says so. A failure of the disk or of a limit ends an upload: its room is given
+ * back. One whose bytes fit into a buffer and all come with the last request has no files: they stay in
+ * memory until `finish` stages them.
  */
 export class IncomingUpload implements Upload {
   readonly id: string;
   readonly repository: string;
   readonly owner: string;
+  /** Milliseconds since the epoch. */
+  readonly started: number;
   readonly #home: UploadHome;
+  #hasFiles: boolean;
+  /** The bytes of an upload without files. */
+  #held: Uint8Array = new Uint8Array(0);
   #size: number;
   #used: number;
   /** Whether all of its bytes are known to be on the disk. */
@@ -49,11 +72,13 @@ export class IncomingUpload implements Upload {
   /** Whether it was finished, cancelled or removed: no request may begin. */
   #isOver = false;
 
-  constructor({ id, repository, owner, started, size, written }: FoundUpload, home: UploadHome) {
+  constructor({ id, repository, owner, started, size, written }: FoundUpload, home: UploadHome, hasFiles: boolean) {
     this.id = id;
     this.repository = repository;
     this.owner = owner;
+    this.started = started;
     this.#home = home;
+    this.#hasFiles = hasFiles;
     this.#size = size;
     // A clock that was set back does not keep it for longer.
     this.#used = Math.min(Math.max(started, written), home.now());
@@ -61,6 +86,16 @@ export class IncomingUpload implements Upload {
 
   get size(): number {
     return this.#size;
+  }
+
+  /** When it was last used, milliseconds since the epoch. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /** Whether it has a record, and may have a file of its bytes. */
+  get hasFiles(): boolean {
+    return this.#hasFiles;
   }
 
   /** Whether nobody used it since `time`. */
@@ -93,7 +128,8 @@ export class IncomingUpload implements Upload {
       const alias = isDigest(name) ? undefined : await this.#orEnd(signal, () => this.#sha512(signal));
       const found = alias ?? measurement.blob.digest;
       if (found === name) {
-        const staged = await this.#orEnd(signal, () => this.#home.stage(this, measurement, alias));
+        const bytes = this.#hasFiles ? undefined : this.#held;
+        const staged = await this.#orEnd(signal, () => this.#home.stage(this, { measurement, alias, bytes }));
         this.#size = 0;
         await this.#end().catch(leaveForNextOpen);
         return staged;
@@ -107,12 +143,7 @@ export class IncomingUpload implements Upload {
   /** Reads the bytes again: few clients name them so, and only at the end. */
   async #sha512(signal: AbortSignal): Promise<ContentName> {
     const hash = createHash('sha512');
-    await inSystem('read an upload', async () => {
-      for await (const chunk of readAhead(await openRegularFile(this.#path))) {
-        signal.throwIfAborted();
-        hash.update(chunk);
-      }
-    });
+    await this.#readAll(signal, (chunk) => hash.update(chunk));
     return `sha512:${hash.digest('hex')}`;
   }
 
@@ -165,24 +196,54 @@ export class IncomingUpload implements Upload {
     { signal, isLast = false }: AppendOptions & { readonly signal: AbortSignal },
   ): Promise<void> {
     const meter = await this.#orEnd(signal, () => this.#caughtUp(signal));
-    const file = await this.#orEnd(signal, () => inSystem('append to an upload', () => open(this.#path, 'a', 0o600)));
-    const sync = new RunningSync(file);
+    let output: Output | undefined;
+    const take = async (chunk: Uint8Array): Promise<void> => {
+      output ??= await this.#openFile();
+      await this.#take(chunk, output, meter);
+    };
     try {
-      await this.#takeAll(chunks, signal, (chunk) => this.#take(chunk, { file, sync, meter }));
-      await this.#orEnd(signal, () => inSystem('append to an upload', () => (isLast ? sync.finish() : sync.pause())));
+      const mayHold = isLast && !this.#hasFiles && this.#size === 0;
+      const rest = await this.#takeAll(chunks, { signal, take, isPatient: mayHold });
+      const hold = (): Promise<void> => this.#take(rest, undefined, meter);
+      if (rest.length > 0) await this.#orEnd(signal, () => (mayHold && output === undefined ? hold() : take(rest)));
+      if (output === undefined) return;
+      const { sync } = output;
+      await this.#orEnd(signal, () => inSystem(APPEND, () => (isLast ? sync.finish() : sync.pause())));
       this.#isDurable = isLast;
     } finally {
-      await sync.settled();
-      await file.close();
+      await this.#close(output);
     }
   }
 
-  /** Passes on all chunks, joined. What the source throws leaves what came before: the sender continues it. */
-  async #takeAll(
-    chunks: AsyncIterator<Uint8Array>,
-    signal: AbortSignal,
-    take: (chunk: Uint8Array) => Promise<void>,
-  ): Promise<void> {
+  /** Opens the file of the bytes, made with its record if there is none yet. */
+  async #openFile(): Promise<Output> {
+    if (!this.#hasFiles) {
+      // A failure may leave a part of them.
+      this.#hasFiles = true;
+      await this.#home.begin(this);
+    }
+    const file = await inSystem(APPEND, () => open(this.#path, 'a', 0o600));
+    try {
+      await inSystem(APPEND, () => writeWhole(file, this.#held));
+      this.#held = new Uint8Array(0);
+      return { file, sync: new RunningSync(file) };
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  async #close(output: Output | undefined): Promise<void> {
+    await output?.sync.settled();
+    await output?.file.close();
+  }
+
+  /**
+   * Passes on chunks, joined, and returns those after the last that were passed. What the source throws
+   * leaves what came before: the sender continues it. Unless `isPatient`, who asks how far it is sees
+   * what came before a pause.
+   */
+  async #takeAll(chunks: AsyncIterator<Uint8Array>, { signal, take, isPatient }: Taking): Promise<Uint8Array> {
     const gathered = new GatheredChunks();
     const flush = async (): Promise<void> => {
       const rest = gathered.rest();
@@ -192,32 +253,33 @@ export class IncomingUpload implements Upload {
       let next: IteratorResult<Uint8Array, unknown>;
       try {
         const coming = nextChunk(chunks, signal);
-        // Who asks how far it is sees what came before a pause.
-        if (!gathered.isEmpty && (await isLate(coming))) await flush();
+        if (!isPatient && !gathered.isEmpty && (await isLate(coming))) await flush();
         next = await coming;
       } catch (error) {
         await flush();
         throw error;
       }
-      if (next.done === true) break;
+      if (next.done === true) return gathered.rest();
       const { value } = next;
       if (!gathered.fits(value)) await flush();
       if (gathered.fits(value)) gathered.add(value);
       else await this.#orEnd(signal, () => take(value));
     }
-    await flush();
   }
 
-  async #take(
-    chunk: Uint8Array,
-    { file, sync, meter }: { readonly file: FileHandle; readonly sync: RunningSync; readonly meter: LayerMeter },
-  ): Promise<void> {
+  /** Takes a chunk into its file, or holds it: then it must not change. */
+  async #take(chunk: Uint8Array, output: Output | undefined, meter: LayerMeter): Promise<void> {
     const { quota } = this.#home;
     quota.checkUploadSize(this.#size + chunk.length, this.owner);
     quota.take(this.owner, 'bytes', chunk.length);
     this.#size += chunk.length;
     this.#isDurable = false;
-    await inSystem('append to an upload', async () => {
+    if (output === undefined) {
+      this.#held = chunk;
+      return meter.write(chunk);
+    }
+    const { file, sync } = output;
+    await inSystem(APPEND, async () => {
       // Both end before the sender may reuse the bytes.
       const [written, measured] = await Promise.allSettled([writeWhole(file, chunk), meter.write(chunk)]);
       for (const outcome of [written, measured]) if (outcome.status === 'rejected') throw outcome.reason;
@@ -229,9 +291,9 @@ export class IncomingUpload implements Upload {
     const meter = await this.#caughtUp(signal);
     const measurement = await meter.finish();
     this.#meter = undefined;
-    if (!this.#isDurable) {
+    if (this.#hasFiles && !this.#isDurable) {
       await inSystem('stage an upload', async () => {
-        // One without bytes has no file yet.
+        // One without bytes may have a record alone.
         const file = await open(this.#path, 'a', 0o600);
         await file.sync().finally(() => file.close());
       });
@@ -244,14 +306,19 @@ export class IncomingUpload implements Upload {
     if (this.#meter !== undefined) return this.#meter;
     const meter = new LayerMeter();
     this.#meter = meter;
-    if (this.#size === 0) return meter;
+    if (this.#size > 0) await this.#readAll(signal, (chunk) => meter.write(chunk));
+    return meter;
+  }
+
+  /** Reads again what came so far. */
+  async #readAll(signal: AbortSignal, use: (chunk: Uint8Array) => unknown): Promise<void> {
+    if (!this.#hasFiles) return void (await use(this.#held));
     await inSystem('read an upload', async () => {
       for await (const chunk of readAhead(await openRegularFile(this.#path))) {
         signal.throwIfAborted();
-        await meter.write(chunk);
+        await use(chunk);
       }
     });
-    return meter;
   }
 
   /** Ends the upload if `work` fails, unless it was stopped, which decides what happens to it. */
@@ -269,6 +336,7 @@ export class IncomingUpload implements Upload {
     this.#isOver = true;
     this.#meter?.destroy();
     this.#meter = undefined;
+    this.#held = new Uint8Array(0);
     this.#home.quota.add(this.owner, 'bytes', -this.#size);
     this.#size = 0;
     await this.#home.removed(this);
@@ -283,6 +351,16 @@ export class IncomingUpload implements Upload {
 export function uploadNotFound(repository: string, id: string): StoreError {
   const message = `no upload in progress of ${repository} has this id: it ended, expired, or never was`;
   return new StoreError('UPLOAD_NOT_FOUND', message, { data: { repository, id: id.slice(0, 100) } });
+}
+
+/** Action that errors name. */
+const APPEND = 'append to an upload';
+
+/** How chunks are taken. */
+interface Taking {
+  readonly signal: AbortSignal;
+  readonly take: (chunk: Uint8Array) => Promise<void>;
+  readonly isPatient: boolean;
 }
 
 /** Milliseconds without a chunk after which those that came are written. */

@@ -2,8 +2,9 @@ import type { ArchiveContents } from '../../archive/archive-files.js';
 import { isForeignType, isIndexType } from '../../archive/documents.js';
 import { readPushed } from '../../archive/read-pushed.js';
 import { isStoreError, StoreError, thrownText } from '../../errors.js';
+import { MAX_RECORD_BYTES } from '../../limits.js';
 import { type Digest, isDigest } from '../../model/digest.js';
-import { loadContents } from '../archives/load-archive.js';
+import { discardStaged, loadContents } from '../archives/load-archive.js';
 import type { PushRequest, PushResult } from '../registry-store.js';
 import type { WriteOptions } from '../store.js';
 import { type Origin, originOf } from '../writer.js';
@@ -67,7 +68,7 @@ async function tryOnce(pushed: PushedManifest, { origin, place }: PushTry): Prom
   } catch (error) {
     // It is elsewhere now, or the next try says that it is missing.
     if (isStoreError(error, 'IO_FAILED') && files.hasLostBlobs()) return undefined;
-    throw error;
+    throw isStoreError(error, 'RECORD_TOO_LARGE') ? tooManyNamed(pushed, error) : error;
   }
 }
 
@@ -86,7 +87,7 @@ async function loadOnce(pushed: PushedManifest, files: PushedFiles, { origin, pl
       const unsettled = await settle(pushed, place);
       return { digest: descriptor.digest, name, subject, notices: [...notices, ...unsettled], seq };
     } finally {
-      await contents.discard();
+      await discardStaged(contents, place.context);
     }
   } finally {
     unpin();
@@ -136,6 +137,14 @@ async function readContents(
     const why = thrownText(error);
     return { ...contents, notices: [...contents.notices, `kept as it came, not as an image: ${why}`] };
   }
+}
+
+function tooManyNamed({ descriptor: { digest }, blobs, children }: PushedManifest, cause: StoreError): StoreError {
+  const count = blobs.length + children.length;
+  const message =
+    `cannot take the manifest ${digest}: it names ${count} manifests and blobs, ` +
+    `and an event that lists them has room for ${MAX_RECORD_BYTES} bytes`;
+  return new StoreError('RECORD_TOO_LARGE', message, { cause, data: { ...cause.data, count } });
 }
 
 function notKept({ descriptor: { digest } }: PushedManifest, notices: readonly string[]): StoreError {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { StoreError, thrownText } from '../../errors.js';
+import { UPLOAD_IDLE_MS } from '../../limits.js';
 import type { ContentName, Digest } from '../../model/digest.js';
 import type { OptionNames } from '../../model/option-names.js';
 import { mustBeCount, mustBeOptions, mustBeText } from '../argument-types.js';
@@ -72,8 +73,8 @@ export class Uploads implements UploadArea {
       pathOf: (id) => this.#folder.incomingPath(id),
       removed: (upload) => this.#awaited(this.#removed(upload)),
       idle: (upload) => this.#becameIdle(upload),
-      stage: ({ id, repository, owner }, measurement, alias) =>
-        this.#blobs.stage({ id, repository, owner, measurement, alias }),
+      begin: ({ id, repository, owner, started }) => this.#folder.create(id, { repository, owner, started }),
+      stage: ({ id, repository, owner }, finished) => this.#blobs.stage({ id, repository, owner, ...finished }),
     };
   }
 
@@ -91,7 +92,7 @@ export class Uploads implements UploadArea {
     for (const found of uploads) {
       this.#quota.add(found.owner, 'uploads', 1);
       this.#quota.add(found.owner, 'bytes', found.size);
-      this.#remember(found);
+      this.#remember(found, true);
     }
     for (const found of blobs) this.#blobs.add(found);
     if (damaged.length > 0) {
@@ -115,17 +116,25 @@ export class Uploads implements UploadArea {
   async start(repository: string, owner: string): Promise<Upload> {
     mustBeNamed(repository, owner);
     return this.#change(async () => {
+      await this.#giveWay(owner);
       this.#quota.take(owner, 'uploads', 1);
-      const id = randomUUID();
       const started = this.#context.now();
-      try {
-        await this.#folder.create(id, { repository, owner, started });
-      } catch (error) {
-        this.#quota.add(owner, 'uploads', -1);
-        throw error;
-      }
-      return this.#remember({ id, repository, owner, started, size: 0, written: started });
+      return this.#remember({ id: randomUUID(), repository, owner, started, size: 0, written: started }, false);
     });
+  }
+
+  /** Abandoned uploads would keep their owner from any other for a day: the one used longest ago goes first. */
+  async #giveWay(owner: string): Promise<void> {
+    const time = this.#context.now() - UPLOAD_IDLE_MS;
+    for (;;) {
+      const full = this.#quota.fullOf(owner);
+      if (full === undefined) return;
+      const idle = [...this.#incoming.values()].filter(
+        (upload) => upload.isStale(time) && (full === 'all' || upload.owner === owner),
+      );
+      if (idle.length === 0) return;
+      await idle.reduce((oldest, upload) => (upload.used < oldest.used ? upload : oldest)).cancel();
+    }
   }
 
   async upload(repository: string, id: string): Promise<Upload> {
@@ -156,7 +165,7 @@ export class Uploads implements UploadArea {
   async settle(repository: string, names: readonly ContentName[]): Promise<void> {
     await this.#change(async () => {
       // A crash before this leaves staged blobs that the store has too, until they expire.
-      for (const name of names) await this.#blobs.remove(repository, name, { durably: false });
+      await Promise.all(names.map((name) => this.#blobs.remove(repository, name, { durably: false })));
     });
   }
 
@@ -215,8 +224,8 @@ export class Uploads implements UploadArea {
     }
   }
 
-  #remember(found: FoundUpload): IncomingUpload {
-    const upload = new IncomingUpload(found, this.#home);
+  #remember(found: FoundUpload, hasFiles: boolean): IncomingUpload {
+    const upload = new IncomingUpload(found, this.#home, hasFiles);
     this.#incoming.set(found.id, upload);
     return upload;
   }
@@ -225,7 +234,7 @@ export class Uploads implements UploadArea {
     this.#idle.delete(upload);
     if (!this.#incoming.delete(upload.id)) return;
     this.#quota.add(upload.owner, 'uploads', -1);
-    await this.#folder.removeUpload(upload.id);
+    if (upload.hasFiles) await this.#folder.removeUpload(upload.id);
   }
 
   /** Frees the meter that has waited longest: of a thousand abandoned uploads most have none. */

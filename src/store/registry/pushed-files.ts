@@ -28,6 +28,8 @@ export interface PushPlace {
   readonly repositories: Repositories;
   readonly layers: LayersByBlob;
   readonly locks: RepositoryLocks;
+  /** What blobs are as layers, as far as it was measured. */
+  readonly measured: Map<Digest, Measurement>;
 }
 
 /** The files of an OCI layout: what is pushed, and what the repository or the store has already. */
@@ -143,19 +145,30 @@ export class PushedFiles implements NamedFiles {
     const staged = this.#place.uploads.staged(this.#pushed.repository, digest);
     if (staged === undefined) return undefined;
     this.#lent.add(digest);
-    const { file, size, measurement = this.#measured(digest, size) } = staged;
-    return { file, digest, size, measurement };
+    const { file, size, measurement } = staged;
+    return { file, digest, size, ...this.#measured(digest, size, measurement) };
   }
 
   #stored(digest: Digest): KnownFile | undefined {
     const { views, blobs } = this.#place.context;
     const size = views.blobs.byDigest.get(digest)?.size;
     if (size === undefined || blobs.size(digest) !== size) return undefined;
-    return { file: new StoredBlob(blobs, digest), digest, size, measurement: this.#measured(digest, size) };
+    return { file: new StoredBlob(blobs, digest), digest, size, ...this.#measured(digest, size) };
   }
 
-  /** What a layer of the store was measured as; undefined if only another layer file has its diff id. */
-  #measured(digest: Digest, size: number): Measurement | undefined {
+  /**
+   * What a blob is as a layer: decompressed once, not for each manifest that names it. The layers of the
+   * store have no file of an artifact, nor one of several with the same diff id.
+   */
+  #measured(digest: Digest, size: number, found?: Measurement): Pick<KnownFile, 'measurement' | 'onMeasured'> {
+    const { measured } = this.#place;
+    const onMeasured = (measurement: Measurement): void => void measured.set(digest, measurement);
+    // A config is none, which costs no decompression to see.
+    if (found !== undefined && found.compression !== 'none') onMeasured(found);
+    return { measurement: found ?? this.#layer(digest, size) ?? measured.get(digest), onMeasured };
+  }
+
+  #layer(digest: Digest, size: number): Measurement | undefined {
     const facts = this.#place.layers.get(digest);
     if (facts === undefined) return undefined;
     const { diffId, diffSize, blob } = facts;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import {
+  bareType,
   type DescriptorDocument,
   indexCodec,
   type IndexDocument,
@@ -74,12 +75,13 @@ export function checkedManifest({ repository, mediaType, bytes, name, tags = [] 
 
 function checkedDocument(mediaType: string, bytes: Uint8Array, where: string): IndexDocument | ManifestDocument {
   const isIndex = isIndexType(mediaType);
-  if (!isDocumentType(mediaType)) {
+  if (!isDocumentType(mediaType) || bareType(mediaType) !== mediaType) {
     throw invalid(where, 'the media type of a manifest or index', JSON.stringify(mediaType.slice(0, 100)));
   }
   const document = isIndex ? parseDocument(bytes, indexCodec, where) : parseDocument(bytes, manifestCodec, where);
   const { mediaType: own, schemaVersion } = document;
-  if (own !== '' && isIndexType(own) !== isIndex) throw invalid(where, mediaType, own);
+  // A media type alone (OCI image spec, "Media Types"; RFC 6838, 4.2): parameters are of headers.
+  if (own !== '' && (isIndexType(own) !== isIndex || own.includes(';'))) throw invalid(where, mediaType, own);
   if (schemaVersion !== 2) throw invalid(where, 'schemaVersion 2', String(schemaVersion));
   return document;
 }

@@ -3,12 +3,13 @@ import type { ReferenceEntry } from '../../../projections/references.js';
 import type { Page } from '../../../projections/projection.js';
 import type { Views } from '../../../projections/views.js';
 import { isStoreError, loadCode } from '../../errors.js';
-import { MAX_KEPT_PAST_REGISTRIES, MAX_SEARCHED_REPOSITORIES } from '../../limits.js';
+import type { Measurement } from '../../archive/layer-meter.js';
+import { MAX_KEPT_MEASUREMENTS, MAX_KEPT_PAST_REGISTRIES, MAX_SEARCHED_REPOSITORIES } from '../../limits.js';
 import { type ContentName, type Digest, type ImageId, isContentName } from '../../model/digest.js';
 import { RecentMap } from '../../model/recent-map.js';
 import type { Referrer } from '../artifacts.js';
 import { refuseErased } from '../commands/decision.js';
-import { decideRemoveReferences } from '../commands/tag.js';
+import { decideConfirm, decideRemoveReferences } from '../commands/tag.js';
 import type { StoreContext } from '../context.js';
 import { type PastOptions, seqAt, type When } from '../past/audit.js';
 import type {
@@ -92,10 +93,16 @@ class RegistryReader implements RegistryReads {
     return target && (this.#config(target.digest) ?? this.#file(target.digest));
   }
 
+  /** A file of another size than its event says is as good as none: a push brings it again. */
   #file(digest: Digest): RegistryBlob | undefined {
-    const { blobs } = this.#context;
+    const { blobs, onNotice } = this.#context;
     const size = blobs.size(digest);
     if (size === undefined) return undefined;
+    const expected = this.#views.blobs.byDigest.get(digest)?.size ?? size;
+    if (size !== expected) {
+      onNotice(`the layer blob ${digest} has ${size} bytes, ${expected} were written: \`verify\` says what is damaged`);
+      return undefined;
+    }
     const read = (range?: ByteRange): Readable => blobs.stream(digest, range);
     return { digest, size, read, lend: (nextBuffer, range) => blobs.lend(digest, nextBuffer, range) };
   }
@@ -221,6 +228,7 @@ export class LocalRegistry implements RegistryStore {
   readonly uploads: UploadArea;
   readonly #pulls: PullCounts;
   readonly #locks = new RepositoryLocks();
+  readonly #measured = new RecentMap<Digest, Measurement>(MAX_KEPT_MEASUREMENTS);
   #present: RegistryReader | undefined;
   /** By seq, the least recently used first. */
   readonly #past = new RecentMap<number, Promise<RegistryReader>>(MAX_KEPT_PAST_REGISTRIES);
@@ -300,7 +308,13 @@ export class LocalRegistry implements RegistryStore {
       repositories: repositoriesOf,
       layers,
       locks: this.#locks,
+      measured: this.#measured,
     });
+  }
+
+  async confirm(repository: string, tag: string, options: WriteOptions = {}): Promise<void> {
+    this.#context.checkWritable();
+    await this.#context.submit(decideConfirm(`${repository}:${tag}`), options);
   }
 
   async remove(repository: string, tagOrName: string, options: WriteOptions = {}): Promise<readonly string[]> {

@@ -3,8 +3,8 @@ import type { Readable } from 'node:stream';
 import { StoreError } from '../../errors.js';
 import type { Measurement } from '../../archive/layer-meter.js';
 import type { ContentName, Digest } from '../../model/digest.js';
-import { Mutex } from '../files/files.js';
-import { writeNewFile } from '../files/write-durably.js';
+import { RecentMap } from '../../model/recent-map.js';
+import { Mutex, writeNewFile } from '../files/files.js';
 import { type BlobStore, StagedBlob } from '../layers/blob-store.js';
 import type { FoundBlob, UploadFolder } from './upload-folder.js';
 import type { UploadQuota } from './upload-quota.js';
@@ -12,6 +12,10 @@ import type { ByteRange, StagedUpload } from '../registry-store.js';
 
 /** Read size for staged blobs. */
 const READ_CHUNK_BYTES = 1024 * 1024;
+
+/** Configs that were just uploaded are read once, by the push of their manifest: at most so many, so large. */
+const RECENT_BLOBS = 64;
+const RECENT_BYTES = 64 * 1024;
 
 /** What a blob is staged from: an upload, or a blob or content of the store. */
 export interface StoreBytes {
@@ -46,6 +50,14 @@ interface FinishedUpload {
   readonly measurement: Measurement;
   /** SHA-512 digest by which the client named it. */
   readonly alias: ContentName | undefined;
+  /** All of its bytes if it has no file. */
+  readonly bytes: Uint8Array | undefined;
+}
+
+/** What a repository joins. */
+interface Joined extends StagedEntry {
+  /** Bytes that are in no file yet. */
+  readonly bytes?: Uint8Array | undefined;
 }
 
 /**
@@ -60,6 +72,7 @@ export class StagedBlobs {
   readonly #entries = new Map<Digest, StagedEntry>();
   /** Digests of blobs by their SHA-512 digests. */
   readonly #aliases = new Map<ContentName, Digest>();
+  readonly #recent = new RecentMap<Digest, Uint8Array>(RECENT_BLOBS);
   /** Those used since their record was written. */
   readonly #used = new Set<Digest>();
   /** Changes of one digest run one at a time. */
@@ -118,7 +131,7 @@ export class StagedBlobs {
       digest,
       size,
       measurement,
-      file: StagedBlob.lend(path),
+      file: StagedBlob.lend(path, this.#recent.get(digest)),
       read: (range?: ByteRange): Readable =>
         createReadStream(path, {
           highWaterMark: READ_CHUNK_BYTES,
@@ -132,17 +145,18 @@ export class StagedBlobs {
    * Stages an upload; durable on return. Its bytes, which count already, are counted here from then
    * on; its files, as far as they are still there, are the caller's to remove.
    */
-  async stage({ id, repository, owner, measurement, alias }: FinishedUpload): Promise<StagedUpload> {
+  async stage({ id, repository, owner, measurement, alias, bytes }: FinishedUpload): Promise<StagedUpload> {
     const { digest, size } = measurement.blob;
     return this.#alone(digest, async () => {
       const known = this.#entries.get(digest);
       const isFirst = known === undefined || !known.isUploaded;
       const staged = await this.#join({ digest, repository, owner }, known, async () => {
         // Bytes of the store may be damaged: those that just came are not.
-        if (isFirst) await this.#folder.moveToStaged(id, digest);
+        if (isFirst && bytes === undefined) await this.#folder.moveToStaged(id, digest);
         const members = known?.members ?? new Map<string, Membership>();
         const name = alias ?? known?.alias;
-        return { size, measurement, isUploaded: true, alias: name, members, payer: isFirst ? owner : known.payer };
+        const payer = isFirst ? owner : known.payer;
+        return { size, measurement, isUploaded: true, alias: name, members, payer, bytes: isFirst ? bytes : undefined };
       });
       if (!isFirst) this.#quota.add(owner, 'bytes', -size);
       return staged;
@@ -189,7 +203,7 @@ export class StagedBlobs {
   async #join(
     { digest, repository, owner }: { readonly digest: Digest; readonly repository: string; readonly owner: string },
     known: StagedEntry | undefined,
-    provide: () => Promise<StagedEntry>,
+    provide: () => Promise<Joined>,
   ): Promise<StagedUpload> {
     const isNew = known?.members.has(repository) !== true;
     if (isNew) {
@@ -197,11 +211,12 @@ export class StagedBlobs {
       this.#quota.take(owner, 'blobs', 1);
     }
     try {
-      const provided = await provide();
+      const { bytes, ...provided } = await provide();
       const members = new Map(provided.members);
       members.set(repository, { owner: members.get(repository)?.owner ?? owner, used: this.#now() });
       const entry = { ...provided, members };
-      await this.#write(digest, entry);
+      await this.#write(digest, entry, bytes);
+      if (bytes !== undefined && bytes.length <= RECENT_BYTES) this.#recent.set(digest, bytes);
       this.#entries.set(digest, entry);
       if (entry.alias !== undefined) this.#aliases.set(entry.alias, digest);
       return this.#view(digest, entry);
@@ -288,13 +303,18 @@ export class StagedBlobs {
     const alias = this.#entries.get(digest)?.alias;
     if (alias !== undefined) this.#aliases.delete(alias);
     this.#entries.delete(digest);
+    this.#recent.delete(digest);
     this.#used.delete(digest);
   }
 
-  async #write(digest: Digest, { size, measurement, isUploaded, alias, members }: StagedEntry): Promise<void> {
+  async #write(
+    digest: Digest,
+    { size, measurement, isUploaded, alias, members }: StagedEntry,
+    bytes?: Uint8Array,
+  ): Promise<void> {
     this.#used.delete(digest);
     const repositories = [...members].map(([repository, { owner, used }]) => ({ repository, owner, used }));
-    await this.#folder.writeBlob(digest, { size, measurement, isUploaded, alias, repositories });
+    await this.#folder.writeBlob(digest, { size, measurement, isUploaded, alias, repositories }, bytes);
   }
 
   async #alone<Result>(digest: Digest, work: () => Promise<Result>): Promise<Result> {

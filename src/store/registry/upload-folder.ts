@@ -11,7 +11,7 @@ import {
   syncDirectory,
   systemCode,
   unless,
-  writeDurableFile,
+  writeDurableFiles,
 } from '../files/files.js';
 import { UPLOAD_FOLDER } from '../open/vacancy.js';
 import {
@@ -50,8 +50,8 @@ interface Found {
 const RECORD = '.json';
 
 /**
- * The folder `uploads/` of a store. `incoming/` has for each upload in progress `ID.json`, and once
- * it has bytes `ID`. `staged/` has two for each blob: `HEX`, its bytes, and `HEX.json`; a record
+ * The folder `uploads/` of a store. `incoming/` has `ID.json` and `ID` for each upload in progress
+ * that has bytes. `staged/` has two for each blob: `HEX`, its bytes, and `HEX.json`; a record
  * is written after the bytes are whole, so bytes without a record count for nothing.
  */
 export class UploadFolder {
@@ -100,7 +100,7 @@ export class UploadFolder {
     return { uploads, blobs, ...lost };
   }
 
-  /** Creates the record of an upload; its first bytes make their file. It survives this process, not power loss. */
+  /** Creates the record of an upload, before the file of its bytes. It survives this process, not power loss. */
   async create(id: string, record: UploadRecord): Promise<void> {
     await this.make();
     const path = `${this.incomingPath(id)}${RECORD}`;
@@ -124,9 +124,12 @@ export class UploadFolder {
     await inSystem('stage an upload', () => rename(this.incomingPath(id), this.stagedPath(digest)));
   }
 
-  /** Writes the record of a staged blob. Bytes, name and record are durable on return. */
-  async writeBlob(digest: Digest, record: StagedRecord): Promise<void> {
-    await writeDurableFile(`${this.stagedPath(digest)}${RECORD}`, formatStagedRecord(record));
+  /** Writes the record of a staged blob, after `bytes` if they are in no file. All is durable on return. */
+  async writeBlob(digest: Digest, record: StagedRecord, bytes?: Uint8Array): Promise<void> {
+    const path = this.stagedPath(digest);
+    const described = { path: `${path}${RECORD}`, bytes: formatStagedRecord(record) };
+    await this.make();
+    await writeDurableFiles(bytes === undefined ? [described] : [{ path, bytes }, described]);
   }
 
   /** Removes files that count for nothing. */

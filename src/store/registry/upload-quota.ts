@@ -53,6 +53,12 @@ export class UploadQuota {
     return { ...this.#all };
   }
 
+  /** Whose uploads in progress are as many as they may be, so that `owner` can begin none. */
+  fullOf(owner: string): 'owner' | 'all' | undefined {
+    if ((this.#owners.get(owner)?.uploads ?? 0) >= this.limits.uploadsPerOwner) return 'owner';
+    return this.#all.uploads >= this.limits.uploads ? 'all' : undefined;
+  }
+
   /** @throws {StoreError} UPLOAD_LIMIT_EXCEEDED, and nothing is taken */
   take(owner: string, what: Counted, count: number): void {
     const own = this.#owners.get(owner)?.[what] ?? 0;

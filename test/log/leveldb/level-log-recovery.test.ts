@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import type { LevelLog } from '../../../src/log/leveldb/level-log.js';
+import type { LevelLog, LevelLogOptions } from '../../../src/log/leveldb/level-log.js';
 import { eventKey } from '../../../src/log/rows.js';
+import { openDatabaseReadOnly } from '../../../src/store/open/read-only-database.js';
 import { digestOf } from '../../../src/model/digest.js';
 import { FailingDatabases, type WriteFate } from '../../support/failing-database.js';
 import { rejection } from '../../support/rejection.js';
@@ -13,10 +14,11 @@ import { appendCreations, openTestLog, readPages, tamper } from '../../support/t
 async function failingLog(
   t: ExecutionContext,
   fate: WriteFate,
+  options: Partial<LevelLogOptions> = {},
 ): Promise<{ log: LevelLog; databases: FailingDatabases; location: string }> {
   const databases = new FailingDatabases();
   const location = join(await temporaryDirectory(t), 'log');
-  const log = await openTestLog(t, location, { openDatabase: databases.open });
+  const log = await openTestLog(t, location, { openDatabase: databases.open, ...options });
   await appendCreations(log, 2);
   databases.fates.push(fate);
   t.teardown(() => databases.verify());
@@ -63,6 +65,25 @@ test('a log that cannot be reopened stays failed and says so to readers', async 
   await rejection(t, 'LOG_FAILED', appendCreations(log, 1));
   await rejection(t, 'LOG_FAILED', readPages(log));
   storeError(t, 'LOG_FAILED', () => log.content(digestOf(new Uint8Array())));
+});
+
+test('a log that cannot be reopened for writing is read up to its head, and continues once it can', async (t) => {
+  const { log, databases } = await failingLog(t, 'unsure', { openForReading: openDatabaseReadOnly });
+  databases.failingOpens = 2;
+  await rejection(t, 'OUTCOME_UNKNOWN', appendCreations(log, 1));
+  for (let tries = 0; tries < 2; tries++) {
+    await t.throwsAsync(log.recover(), { message: 'the test lets no database open' });
+    await rejection(t, 'LOG_FAILED', appendCreations(log, 1));
+    t.deepEqual((await readPages(log)).flat(), [1, 2]);
+    t.is(log.event(2)?.seq, 2);
+    t.is(log.event(3), undefined);
+  }
+  t.deepEqual(
+    (await log.recover()).map(({ seq }) => seq),
+    [3],
+  );
+  await appendCreations(log, 1);
+  t.deepEqual((await readPages(log)).flat(), [1, 2, 3, 4]);
 });
 
 test('a log that lost acknowledged events is not taken up again', async (t) => {

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { createServer as createStoreServer } from '../../../src/server/create-server.js';
 import { retryAfterMs, signedHeaders } from '../../../src/server/feed/webhook-request.js';
+import { Webhooks } from '../../../src/server/feed/webhooks.js';
 import { checkedWebhooks, type WebhookOptions } from '../../../src/server/feed/webhook-options.js';
 import {
   MAX_DEAD_LETTERS,
@@ -14,6 +15,7 @@ import {
   MIN_WEBHOOK_SECRET_BYTES,
   WEBHOOK_TIMEOUT_MS,
 } from '../../../src/limits.js';
+import type { Consumer } from '../../../src/store/consumers/consumer.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { openTestStore } from '../../support/test-store.js';
 import { type Served, seqs, serve, until, write } from './serving.js';
@@ -307,6 +309,27 @@ test('nothing is lost by a restart: before the first event, and while a delivery
     got.map(({ seq }) => seq),
     [3, 4, 4, 5],
   );
+});
+
+test('a webhook whose position cannot be written holds up no close for longer than WEBHOOK_CLOSE_MS', async (t) => {
+  const store = await openTestStore(t);
+  let hang: Promise<void> | undefined;
+  let end: () => void = () => undefined;
+  const open = store.consumer.bind(store);
+  const hanging = (...given: Parameters<typeof open>): Consumer => {
+    const consumer = open(...given);
+    const close = consumer.close.bind(consumer);
+    return Object.assign(consumer, { close: async () => hang ?? close() });
+  };
+  Object.assign(store, { consumer: hanging });
+  const notices: string[] = [];
+  const onNotice = (notice: string): number => notices.push(notice);
+  const webhooks = new Webhooks({ store, onFailure: () => undefined, onNotice }, [hook('http://127.0.0.1:1/')]);
+  hang = new Promise<void>((resolve) => (end = resolve));
+  await webhooks.close(20);
+  end();
+  hang = undefined;
+  t.deepEqual(notices, ['webhooks did not end in time: their last events may be delivered again']);
 });
 
 test('one slow target holds up no other', async (t) => {

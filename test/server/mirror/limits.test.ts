@@ -2,12 +2,12 @@ import { mock } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
 import { MAX_MIRROR_CLIENTS, MAX_SIGHTED_TAGS, MIRROR_LOOK_MS, MIRROR_WAIT_MS } from '../../../src/limits.js';
-import { RegistryClient } from '../../../src/registry-client/registry-client.js';
-import { RegistrySession } from '../../../src/registry-client/registry-session.js';
-import { type ClientUse, UpstreamClients } from '../../../src/server/mirror/upstream-clients.js';
+import { compileRule } from '../../../src/server/mirror/rules.js';
 import { Sightings } from '../../../src/server/mirror/sightings.js';
+import { type ClientUse, Upstreams } from '../../../src/server/mirror/upstreams.js';
 import { fakeRegistry } from '../../support/fake-registry.js';
 import { addImage } from '../../support/registry-images.js';
+import { openTestStore } from '../../support/test-store.js';
 import { serving } from '../service/serving.js';
 
 test.serial('a reader waits MIRROR_WAIT_MS for the blobs, then gets the manifest before them', async (t) => {
@@ -45,6 +45,32 @@ test.serial('a reader waits MIRROR_WAIT_MS for the blobs, then gets the manifest
   }
 });
 
+test.serial('a copy that fails after its reader left is a notice for the operator', async (t) => {
+  const upstream = await fakeRegistry(t);
+  const image = await addImage(upstream, 'up/app:1', ['one']);
+  const held: (() => void)[] = [];
+  upstream.intercept = async ({ url = '' }) => {
+    if (url.includes('/blobs/')) await new Promise<void>((resolve) => held.push(resolve));
+    return false;
+  };
+  const mirrors = [{ repositories: 'up/**', upstream: upstream.host }];
+  let tell: (notice: string) => void = () => undefined;
+  const told = new Promise<string>((resolve) => (tell = resolve));
+  const { store, url } = await serving(t, { server: { mirrors, onNotice: (notice) => tell(notice) } });
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.teardown(() => mock.timers.reset());
+  const answer = fetch(`${url}/v2/up/app/manifests/1`);
+  while (held.length === 0) await turn();
+  mock.timers.tick(MIRROR_WAIT_MS);
+  t.is((await answer).status, 200);
+  mock.timers.reset();
+  upstream.blobs.clear();
+  upstream.intercept = () => false;
+  for (const release of held) release();
+  t.regex(await told, new RegExp(`up/app:1 is ${image.manifest.digest} upstream: `));
+  t.is(store.registry.tags('docker.io/up/app'), undefined);
+});
+
 test.serial('a reader of what is known waits MIRROR_LOOK_MS for an upstream that hangs', async (t) => {
   const upstream = await fakeRegistry(t);
   const image = await addImage(upstream, 'up/app:1', ['one']);
@@ -80,9 +106,8 @@ test.serial('a mirror keeps the connections of MAX_MIRROR_CLIENTS repositories',
 });
 
 test('the client that was used longest ago goes first, and not before its copies end', (t) => {
-  const clients = new UpstreamClients();
-  const use = (name: string): ClientUse =>
-    clients.use(name, () => new RegistryClient(new RegistrySession('127.0.0.1:1'), name));
+  const upstreams = new Upstreams([compileRule({ repositories: '127.0.0.1:1/**' })], {});
+  const use = (name: string): ClientUse => upstreams.use(`127.0.0.1:1/${name}`);
   const isClosed = ({ client }: ClientUse): boolean => client.session.signal.aborted;
   const [busy, copying, idle] = [use('busy'), use('copying'), use('idle')];
   for (const { release } of [busy, idle]) release();
@@ -97,19 +122,19 @@ test('the client that was used longest ago goes first, and not before its copies
   t.false(isClosed(busy));
 });
 
-test('of more than MAX_SIGHTED_TAGS the tag that was seen longest ago is looked up again', (t) => {
+test('of more than MAX_SIGHTED_TAGS the tag that was seen longest ago is looked up again', async (t) => {
   let time = 0;
-  const sightings = new Sightings(() => time);
+  const sightings = new Sightings(await openTestStore(t), () => time);
   const seen = { upstream: undefined };
-  for (let each = 0; each < MAX_SIGHTED_TAGS; each++) sightings.note('up/app', `t${each}`, seen);
+  for (let each = 0; each < MAX_SIGHTED_TAGS; each++) sightings.note(`up/app:t${each}`, seen);
   time = 5;
-  t.truthy(sightings.fresh('up/app', 't0', 6));
-  t.is(sightings.fresh('up/app', 't0', 5), undefined);
-  t.is(sightings.last('up/app', 'other'), undefined);
-  sightings.note('up/app', 't0', seen);
-  sightings.note('up/app', 'one-more', seen, { stale: true });
-  t.truthy(sightings.fresh('up/app', 't0', 1));
-  t.is(sightings.last('up/app', 't1'), undefined);
-  t.truthy(sightings.last('up/app', 't2'));
-  t.is(sightings.fresh('up/app', 'one-more', 86_400_000), undefined);
+  t.truthy(sightings.fresh('up/app:t0', 6));
+  t.is(sightings.fresh('up/app:t0', 5), undefined);
+  t.is(await sightings.last('up/app:other'), undefined);
+  sightings.note('up/app:t0', seen);
+  sightings.note('up/app:one-more', seen, { stale: true });
+  t.truthy(sightings.fresh('up/app:t0', 1));
+  t.is(await sightings.last('up/app:t1'), undefined);
+  t.truthy(await sightings.last('up/app:t2'));
+  t.is(sightings.fresh('up/app:one-more', 86_400_000), undefined);
 });

@@ -102,11 +102,11 @@ test('a flagged tag moves and is told of', async (t) => {
 test('every reader is warned while a sighting is fresh, and the operator is told once', async (t) => {
   const rule = { repositories: 'up/**', movedTags: 'refuse' } as const;
   const upstream = await fakeRegistry(t);
-  const [told, registry] = [[] as string[], (await openTestStore(t)).registry];
+  const [told, store] = [[] as string[], await openTestStore(t)];
   let time = 0;
   const onNotice = (notice: string): unknown => told.push(notice);
   const { signal } = new AbortController();
-  const parts = { registry, now: () => time, onNotice, signal };
+  const parts = { store, now: () => time, onNotice, signal };
   const mirror = new Mirror([{ ...rule, upstream: upstream.host }], parts);
   const look = (): Promise<Sighting> => mirror.look('docker.io/up/app', '1', {});
   const first = await addImage(upstream, 'up/app:1', ['one']);

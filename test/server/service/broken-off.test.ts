@@ -1,17 +1,18 @@
 import { once } from 'node:events';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { Hono } from 'hono';
 import { StoreError } from '../../../src/errors.js';
+import type { Digest } from '../../../src/model/digest.js';
 import { lent, type ServerEnv, streamed } from '../../../src/server/exchange.js';
 import { configPart, layerPart, manifestOf } from '../conformance/content.js';
 import { until } from '../feed/serving.js';
-import { startRegistry } from '../start-registry.js';
+import { type ServedStore, startRegistry } from '../start-registry.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { rawClient } from './raw-client.js';
 import { serving } from './serving.js';
@@ -46,31 +47,65 @@ async function fileOf(directory: string, size: number): Promise<string> {
   return found[0] ?? '';
 }
 
-test('a blob whose file is not readable is an error answer', async (t) => {
+/** Serves a store with an image, and tells of its layer. */
+async function servedLayer(t: ExecutionContext): Promise<{
+  readonly served: ServedStore;
+  readonly bytes: Uint8Array;
+  readonly layerUrl: string;
+  /** The file of the layer. */
+  readonly path: string;
+  /** Uploads what is not there, and pushes the manifest. */
+  readonly push: () => Promise<void>;
+}> {
   const directory = await temporaryDirectory(t);
-  const { base, failures } = await startRegistry(t, directory);
+  const served = await startRegistry(t, directory);
+  const { base } = served;
   const layer = layerPart('gzip');
   const bytes = layer.blob?.bytes ?? Buffer.of();
   const config = configPart([layer], {});
   const manifest = manifestOf(config, [layer]);
-  const push = async ({ blob }: typeof layer): Promise<void> => {
+  const upload = async ({ blob }: typeof layer): Promise<void> => {
+    if ((await fetch(`${base}/v2/app/blobs/${blob?.digest}`, { method: 'HEAD' })).status === 200) return;
     const url = `${base}/v2/app/blobs/uploads/?digest=${blob?.digest}`;
     t.is((await fetch(url, { method: 'POST', body: Buffer.from(blob?.bytes ?? '') })).status, 201);
   };
-  await push(layer);
-  await push(config);
   const layerUrl = `${base}/v2/app/blobs/${layer.descriptor.digest}`;
   const headers = { 'content-type': manifest.mediaType };
   const body = Buffer.from(manifest.bytes);
-  t.is((await fetch(`${base}/v2/app/manifests/1`, { method: 'PUT', headers, body })).status, 201);
-  t.is((await (await fetch(layerUrl)).arrayBuffer()).byteLength, bytes.length);
-  const path = await fileOf(directory, bytes.length);
-  await rm(path);
-  await mkdir(path);
-  const answer = await fetch(layerUrl);
-  t.is(answer.status, 500);
-  t.like(await answer.json(), { errors: [{ code: 'BLOB_CORRUPT' }] });
-  t.is(failures.length, 1);
+  const push = async (): Promise<void> => {
+    await upload(layer);
+    await upload(config);
+    t.is((await fetch(`${base}/v2/app/manifests/1`, { method: 'PUT', headers, body })).status, 201);
+    t.is((await (await fetch(layerUrl)).arrayBuffer()).byteLength, bytes.length);
+  };
+  await push();
+  return { served, bytes, layerUrl, path: await fileOf(directory, bytes.length), push };
+}
+
+test('a blob whose file has another size than was written is not there: verify names it, a push brings it', async (t) => {
+  const { served, bytes, layerUrl, path, push } = await servedLayer(t);
+  for (const damaged of [bytes.subarray(0, -1), new Uint8Array(0), Buffer.concat([bytes, bytes])]) {
+    await writeFile(path, damaged);
+    t.is((await fetch(layerUrl, { method: 'HEAD' })).status, 404);
+    const answer = await fetch(layerUrl);
+    t.is(answer.status, 404);
+    t.like(await answer.json(), { errors: [{ code: 'BLOB_UNKNOWN' }] });
+    t.like(await served.store.verify(), [{ code: 'BLOB_SIZE_WRONG' }]);
+    await push();
+    t.deepEqual(await served.store.verify(), []);
+  }
+});
+
+test('a blob whose file becomes shorter while it is sent is cut off', async (t) => {
+  const { served, layerUrl, path } = await servedLayer(t);
+  const { registry } = served.store;
+  const name = layerUrl.slice(layerUrl.lastIndexOf('/') + 1) as Digest;
+  const blob = registry.blob('docker.io/library/app', name);
+  await truncate(path, 3);
+  // As a request that had opened it before.
+  Object.assign(registry, { blob: () => blob });
+  await t.throwsAsync(async () => (await fetch(layerUrl)).arrayBuffer());
+  t.like(served.failures, [{ code: 'BLOB_CORRUPT' }]);
 });
 
 test('an answer whose body fails once it began is cut, and the failure reported', async (t) => {
@@ -82,6 +117,9 @@ test('an answer whose body fails once it began is cut, and the failure reported'
     await new Promise((resolve) => setTimeout(resolve, 20));
     throw new StoreError('IO_FAILED', 'cannot read');
   };
+  const short = async function* (): AsyncGenerator<Uint8Array> {
+    yield new Uint8Array(5);
+  };
   const app = new Hono<ServerEnv>();
   app.get('/lent', async (c) => (await lent(c, sending, failing)) ?? c.text(''));
   app.get('/streamed', (c) => streamed(c, sending, Readable.from(failing(), { objectMode: false })));
@@ -90,12 +128,14 @@ test('an answer whose body fails once it began is cut, and the failure reported'
   await once(http, 'listening');
   t.teardown(() => http.close());
   const { port } = http.address() as AddressInfo;
-  for (const path of ['lent', 'streamed']) {
+  app.get('/short-lent', async (c) => (await lent(c, sending, short)) ?? c.text(''));
+  app.get('/short-streamed', (c) => streamed(c, sending, Readable.from(short(), { objectMode: false })));
+  for (const path of ['lent', 'streamed', 'short-lent', 'short-streamed']) {
     await t.throwsAsync(async () => (await fetch(`http://127.0.0.1:${port}/${path}`)).arrayBuffer());
   }
   t.deepEqual(
     failures.map((error) => (error as StoreError).code),
-    ['IO_FAILED', 'IO_FAILED'],
+    ['IO_FAILED', 'IO_FAILED', 'BLOB_CORRUPT', 'BLOB_CORRUPT'],
   );
 });
 

@@ -1,4 +1,7 @@
+import { createHash } from 'node:crypto';
+import { connect as connectTls } from 'node:tls';
 import test from 'ava';
+import { fixturePath } from '../../support/fixtures.js';
 import { get, rawClient } from './raw-client.js';
 import { serving } from './serving.js';
 
@@ -37,4 +40,45 @@ test('a connection ends after an answer to a request whose body nobody reads', a
   const answer = await rawClient(t, port, lines.join('\r\n')).ended;
   t.regex(answer, /^HTTP\/1\.1 400 /);
   t.regex(answer, /\r\nconnection: close\r\n/i);
+});
+
+const H2C = ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAAP__'];
+
+const statusesIn = (answers: string): number[] =>
+  [...answers.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, code]) => Number(code));
+
+test('an unknown upgrade is ignored, also of a request with a body, and between others', async (t) => {
+  const { port, url, reports } = await serving(t);
+  const bytes = Buffer.from('a blob');
+  const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  const upload = (...headers: string[]): string =>
+    [`POST /v2/app/blobs/uploads/?digest=${digest} HTTP/1.1`, 'Host: localhost', ...headers, '', ''].join('\r\n');
+  const requests = [
+    get('/v2/'),
+    get('/v2/', ...H2C),
+    `${upload(...H2C, `Content-Length: ${bytes.length}`)}${bytes}`,
+    `${upload('Connection: upgrade', 'Upgrade: websocket', 'Transfer-Encoding: chunked')}6\r\n${bytes}\r\n0\r\n\r\n`,
+    get('/v2/', ...H2C),
+    get('/nowhere', 'Connection: close'),
+  ];
+  t.deepEqual(statusesIn(await rawClient(t, port, requests.join('')).ended), [200, 200, 201, 201, 200, 404]);
+  t.is(reports.length, requests.length);
+  t.is(await (await fetch(`${url}/v2/app/blobs/${digest}`)).text(), 'a blob');
+  // A body that comes late is awaited.
+  const late = rawClient(t, port, upload(...H2C, `Content-Length: ${bytes.length}`, 'Connection: close'));
+  setTimeout(() => late.socket.write(bytes), 50);
+  t.deepEqual(statusesIn(await late.ended), [201]);
+  const conflict = upload(...H2C, 'Content-Length: 6', 'Transfer-Encoding: chunked');
+  t.deepEqual(statusesIn(await rawClient(t, port, `${conflict}0\r\n\r\n`).ended), [400]);
+});
+
+test('an unknown upgrade is ignored over TLS', async (t) => {
+  const tls = { cert: fixturePath('tls', 'first.crt'), key: fixturePath('tls', 'first.key') };
+  const { port } = await serving(t, { tls });
+  const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+  t.teardown(() => socket.destroy());
+  socket.write(get('/health', ...H2C) + get('/health', 'Connection: close'));
+  let answers = '';
+  for await (const chunk of socket) answers += String(chunk);
+  t.deepEqual(statusesIn(answers), [200, 200]);
 });

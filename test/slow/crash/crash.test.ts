@@ -37,7 +37,12 @@ function part(title: string, work: Part, whyNot?: string): void {
     runs.push(run);
     try {
       await work(run);
+    } catch (error) {
+      // At once: a suite that is stopped never shows what ava keeps for its end.
+      run.log(error instanceof Error ? (error.stack ?? error.message) : String(error));
+      throw error;
     } finally {
+      if (run.wrong.length > 0) run.log(...run.wrong);
       run.end();
       running--;
       waiting.shift()?.();

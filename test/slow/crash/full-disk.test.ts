@@ -4,8 +4,11 @@ import { rmSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isStoreError } from '../../../src/errors.js';
+import { LOG_RETRY_MS } from '../../../src/limits.js';
 import type { ImageId } from '../../../src/model/digest.js';
+import { createServer, type StoreServer } from '../../../src/server/create-server.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import { archivePath } from '../../store/fixture-archives.js';
@@ -13,6 +16,7 @@ import { footprint, wrongFiles } from '../../store/temporary-store.js';
 import { idOf, imageConfig } from '../../support/image-configs.js';
 import { testOrSkip } from '../../support/requires.js';
 import { rejection } from '../../support/rejection.js';
+import { imageNamed, type Pushable, push } from '../../support/pushed-images.js';
 import { inChunks } from '../../support/build-tar.js';
 import { numberedArchive } from './numbered-archive.js';
 import { fillDisk, smallDisk, whyNoDisk } from './small-disk.js';
@@ -82,6 +86,73 @@ withSmallDisk(
     }
     t.log(`${acknowledged.length} creates acknowledged on a disk that filled up five times, none lost`);
     t.true(acknowledged.length > 0);
+  },
+);
+
+/** Tags a manifest, 50 names a request, until the server refuses; returns the tags it acknowledged, and the refusal. */
+async function tagUntilFull(server: StoreServer, image: Pushable): Promise<{ tags: string[]; refused: Response }> {
+  const acknowledged: string[] = [];
+  for (let at = 0; at < 10_000; at++) {
+    const tags = Array.from({ length: 50 }, (_, number) => `${at}-${number}-${'x'.repeat(100)}`);
+    const answer = await server.fetch(
+      manifestRequest(image, `${image.digest}?${tags.map((tag) => `tag=${tag}`).join('&')}`),
+    );
+    if (answer.status !== 201) return { tags: acknowledged, refused: answer };
+    acknowledged.push(...tags);
+  }
+  throw new Error('the disk never filled up');
+}
+
+function manifestRequest({ mediaType, bytes }: Pushable, rest: string): Request {
+  const headers = { 'content-type': mediaType };
+  const url = `http://localhost/v2/shop/app/manifests/${rest}`;
+  return new Request(url, { method: 'PUT', headers, body: bytes as Uint8Array<ArrayBuffer> });
+}
+
+const codeOf = async (answer: Response): Promise<string | undefined> =>
+  ((await answer.json()) as { errors: { code: string }[] }).errors[0]?.code;
+
+withSmallDisk(
+  'a server whose log meets a full disk is read, refuses writes, and continues once there is room',
+  async (t) => {
+    const disk = smallDisk(t, 24);
+    const image = await imageNamed('small');
+    for (const leaveKib of [0, 8, 100, 1_000]) {
+      const directory = join(disk, `store-${leaveKib}`);
+      const store = await openStore(directory);
+      await push(store, 'docker.io/shop/app', image, { tags: ['first'] });
+      const server = createServer(store, { onFailure: () => undefined });
+      const statusOf = async (tag: string): Promise<number> =>
+        (await server.fetch(new Request(`http://localhost/v2/shop/app/manifests/${tag}`))).status;
+      const empty = await fillDisk(disk, leaveKib * KIB);
+      const { tags, refused } = await tagUntilFull(server, image);
+      t.is(refused.status, 503);
+      t.is(await codeOf(refused), 'OUTCOME_UNKNOWN');
+      const late = await server.fetch(manifestRequest(image, 'late'));
+      t.deepEqual([late.status, await codeOf(late)], [503, 'LOG_FAILED']);
+      t.truthy(late.headers.get('retry-after'));
+      const isReady = async (): Promise<boolean> =>
+        (await server.fetch(new Request('http://localhost/ready'))).status === 200;
+      // It is tried again, in vain.
+      await sleep(LOG_RETRY_MS);
+      for (let tries = 0; tries < 10; tries++) t.false(await isReady());
+      for (const tag of ['first', ...tags]) t.is(await statusOf(tag), 200, tag);
+      empty();
+      await sleep(LOG_RETRY_MS);
+      while (!(await isReady())) await sleep(10);
+      t.is((await server.fetch(manifestRequest(image, 'after'))).status, 201);
+      for (const tag of ['first', 'after', ...tags]) t.is(await statusOf(tag), 200, tag);
+      await server.close();
+      await store.close();
+      t.is(run(directory, ['verify']).status, 0);
+      await using again = await openStore(directory);
+      const found = again.registry.tags('docker.io/shop/app') ?? [];
+      t.deepEqual(
+        ['first', 'after', ...tags].filter((tag) => !found.includes(tag)),
+        [],
+      );
+      rmSync(directory, { recursive: true });
+    }
   },
 );
 

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { isStoreError } from '../../../src/errors.js';
@@ -86,8 +86,11 @@ async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 
 /** Uploads that began and told nothing yet are cancelled; then no file may be left. */
 async function leftOver(directory: string): Promise<string[]> {
+  const incoming = join(directory, 'uploads/incoming');
+  // A process that ended before its first upload made no folder.
+  if (!existsSync(incoming)) return [];
   const uploads = await openUploads(directory);
-  for (const name of readdirSync(join(directory, 'uploads/incoming'))) {
+  for (const name of readdirSync(incoming)) {
     if (!name.endsWith('.json')) continue;
     await (await uploads.upload(REPOSITORY, name.slice(0, -'.json'.length))).cancel();
   }

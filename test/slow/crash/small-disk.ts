@@ -4,6 +4,7 @@ import { statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
+import { systemCode } from '../../../src/store/files/files.js';
 import { isInstalled } from '../../support/requires.js';
 
 /** A separate, empty file system. */
@@ -44,14 +45,22 @@ export function mountedForReading(t: ExecutionContext, source: string): string {
   return target;
 }
 
-/** Fills the disk below `directory` but for some bytes; returns a function that takes the filling away. */
+/**
+ * Fills the disk below `directory` but for some bytes; returns a function that takes the filling away. What
+ * a store there still writes on a busy machine takes the room that is left.
+ */
 export async function fillDisk(directory: string, leaveBytes: number): Promise<() => void> {
   const path = join(directory, 'filling');
   const { bavail, bsize } = await statfs(directory);
   const file = openSync(path, 'w');
   const chunk = new Uint8Array(4 * 1_024);
-  for (let left = bavail * bsize - leaveBytes; left > 0; left -= chunk.length) writeSync(file, chunk);
-  closeSync(file);
+  try {
+    for (let left = bavail * bsize - leaveBytes; left > 0; left -= chunk.length) writeSync(file, chunk);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOSPC') throw error;
+  } finally {
+    closeSync(file);
+  }
   return () => rmSync(path);
 }
 

@@ -1,21 +1,26 @@
-import test from 'ava';
+import { createHook } from 'node:async_hooks';
 import { buffer } from 'node:stream/consumers';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import test from 'ava';
 import { StoreError } from '../../../src/errors.js';
 import { MAX_PUSHED_MANIFEST_BYTES } from '../../../src/limits.js';
 import { type Digest, digestOf } from '../../../src/model/digest.js';
 import type { StoredEvent } from '../../../src/model/events.js';
 import type { EventStore } from '../../../src/store/event-store.js';
+import { StagedBlob } from '../../../src/store/layers/blob-store.js';
 import type { PushRequest } from '../../../src/store/registry-store.js';
 import type { ReferenceEntry } from '../../../src/store/store.js';
 import {
+  type Entry,
   entryOf,
   imageNamed,
   indexOf,
   OCI_INDEX,
   OCI_MANIFEST,
   push,
-  type PushableImage,
   pushable,
+  type Pushable,
+  type PushableImage,
   sha512Of,
   signatureOf,
   stage,
@@ -23,6 +28,7 @@ import {
 import { rejection } from '../../support/rejection.js';
 import { eventsOf, openTestStore } from '../../support/test-store.js';
 import { bytesOf } from '../../support/text-bytes.js';
+import { archivePath } from '../fixture-archives.js';
 import { footprint, reopened, temporaryStore } from '../temporary-store.js';
 
 const APP = 'docker.io/shop/app';
@@ -114,6 +120,24 @@ test('a push of what is there is no event; a new tag is one, and a moved tag say
     ],
   );
   t.deepEqual(store.registry.manifest(APP, first.digest)?.bytes, first.bytes);
+});
+
+test('confirming a tag is an event that changes nothing: of an image, an index and an artifact', async (t) => {
+  const store = await temporaryStore(t);
+  const image = await imageNamed('a');
+  await push(store, APP, image, { tags: ['image'] });
+  await push(store, APP, indexOf([image]), { tags: ['index'] });
+  await push(store, APP, signatureOf(image), { tags: ['artifact'] });
+  for (const tag of ['image', 'index', 'artifact']) {
+    const [before, { seq }] = [tagOf(store, tag), store.log.head];
+    await store.registry.confirm(APP, tag, { via: 'mirror', reason: 'seen' });
+    const event = (await eventsOf(store)).at(-1);
+    t.like(event, { seq: seq + 1, type: 'ReferenceSet', reference: `${APP}:${tag}`, via: 'mirror', reason: 'seen' });
+    t.deepEqual(tagOf(store, tag), before && { ...before, seq: seq + 1, time: event?.time ?? 0 });
+    t.is((await store.referenceHistory(`${APP}:${tag}`)).length, 1);
+  }
+  await rejection(t, 'REFERENCE_NOT_FOUND', store.registry.confirm(APP, 'other'));
+  t.deepEqual(await store.verify(), []);
 });
 
 test('a tag of an index has the image of each platform, of children pushed before and after it', async (t) => {
@@ -252,6 +276,66 @@ test('an image whose config lies about its layers is kept as it came, with a not
   for (const blob of image.blobs) t.is(store.registry.blob(APP, digestOf(blob))?.size, blob.length);
 });
 
+test('a layer is decompressed once, while it comes in, whichever manifests name it', async (t) => {
+  const [first, second] = [await imageNamed('1', { files: ['shared'] }), await imageNamed('2', { files: ['shared'] })];
+  const liar = await imageNamed('liar', { files: ['other'], diffIds: [`sha256:${'ab'.repeat(32)}`] });
+  const [config, layer] = first.blobs as [Uint8Array, Uint8Array];
+  // The store has the layer of its diff id as another file.
+  const stored = new Uint8Array(gzipSync(gunzipSync(layer), { level: 0 }));
+  const { layers, ...document } = JSON.parse(new TextDecoder().decode(first.bytes)) as { readonly layers: Entry[] };
+  const other = pushable(OCI_MANIFEST, { ...document, layers: [{ ...layers[0], ...sizedOf(stored) }] }, []);
+  const named = ({ mediaType, bytes }: Pushable, tag: string): PushRequest => {
+    return { repository: APP, mediaType, bytes, tags: [tag] };
+  };
+  let store = await temporaryStore(t);
+  const counted = async (what: string, expected: number, run: () => Promise<unknown>): Promise<void> => {
+    t.is(await gunzipsDuring(run), expected, what);
+  };
+  await counted('uploads', 3, async () => {
+    for (const blob of [...first.blobs, ...liar.blobs, second.blobs[0] ?? config, stored])
+      await stage(store, APP, blob);
+  });
+  store = await reopened(t, store);
+  await counted('a push after a restart', 0, () => store.registry.push(named(first, '1')));
+  await counted('a layer that is there', 0, () => store.registry.push(named(second, '2')));
+  await counted('another file of a layer', 0, () => store.registry.push(named(other, '3')));
+  await counted('a wrong diff id', 0, async () => {
+    const { notices } = await store.registry.push(named(liar, '4'));
+    t.regex(notices.join(), /^kept as it came, not as an image: .*expected diff id/);
+  });
+  await counted('mounts', 0, async () => {
+    const blobs = [...first.blobs, ...liar.blobs, stored];
+    for (const blob of blobs) await store.registry.uploads.mount(OTHER, digestOf(blob), 'ada');
+    for (const each of [first, liar, other]) await store.registry.push({ ...named(each, '1'), repository: OTHER });
+  });
+  store = await reopened(t, store);
+  await counted('a layer of the log', 0, () => store.registry.push(named(first, '5')));
+  await counted('a file whose finding a restart forgot', 1, () => store.registry.push(named(other, '6')));
+  await counted('the same file again', 0, () => store.registry.push(named(other, '7')));
+  t.is(store.resolve('shop/app:7'), first.id);
+});
+
+function sizedOf(bytes: Uint8Array): Pick<Entry, 'digest' | 'size'> {
+  return { digest: digestOf(bytes), size: bytes.length };
+}
+
+/** Counts the gzip decoders that are made meanwhile. */
+async function gunzipsDuring(run: () => Promise<unknown>): Promise<number> {
+  let count = 0;
+  const hook = createHook({
+    init: (_id, type) => {
+      if (type === 'ZLIB') count += 1;
+    },
+  });
+  hook.enable();
+  try {
+    await run();
+  } finally {
+    hook.disable();
+  }
+  return count;
+}
+
 test('foreign layers need not be uploaded', async (t) => {
   const store = await temporaryStore(t);
   const absent = [entryOf(FOREIGN, bytesOf('far away'))];
@@ -276,6 +360,7 @@ test('what is no manifest is refused, and nothing changes', async (t) => {
     ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType: schema1, bytes }],
     ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType: '', bytes }],
     ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType: OCI_INDEX, bytes }],
+    ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType: `${mediaType}; charset=utf-8`, bytes }],
     ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType, bytes: bytesOf('{') }],
     ['ARCHIVE_MANIFEST_INVALID', { repository: APP, mediaType, bytes: bytesOf('{"schemaVersion":1}') }],
     ['ARCHIVE_LIMIT_EXCEEDED', { repository: APP, mediaType, bytes: new Uint8Array(MAX_PUSHED_MANIFEST_BYTES + 1) }],
@@ -445,4 +530,26 @@ test('a push that is committed succeeds although its staged blobs cannot be remo
     t.deepEqual(notices, ['pushed, but its uploaded blobs stay until they expire: no space']);
     t.truthy(tagOf(store, code.toLowerCase()));
   }
+});
+
+test('a push, and a load, that are committed succeed although what they staged cannot be discarded', async (t) => {
+  const notices: string[] = [];
+  const store = await openTestStore(t, { onNotice: (notice) => notices.push(notice) });
+  let committed = 0;
+  const { discard } = StagedBlob.prototype;
+  t.teardown(() => Object.assign(StagedBlob.prototype, { discard }));
+  Object.assign(StagedBlob.prototype, {
+    async discard(this: StagedBlob): Promise<void> {
+      await discard.call(this);
+      if (store.log.head.seq > committed) throw new StoreError('IO_FAILED', 'the disk is gone');
+    },
+  });
+  const image = await imageNamed('a');
+  const pushed = await push(store, APP, image, { tags: ['1'] });
+  t.is(pushed.seq, store.log.head.seq);
+  t.deepEqual(store.registry.manifest(APP, '1')?.bytes, image.bytes);
+  committed = pushed.seq;
+  const { images } = await store.load(archivePath('docker25-untagged.tar'));
+  t.true(images.every(({ id }) => store.map().has(id)));
+  t.is(notices.at(-1), 'staged files stay until the store is opened again: the disk is gone');
 });

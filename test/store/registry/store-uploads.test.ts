@@ -58,11 +58,12 @@ test('a store that lost its sidecar beside an empty log is made again, with its 
   const store = await temporaryStore(t);
   await store.close();
   const uploads = await (await uploadWorld(t, store.directory)).open();
-  const { id } = await uploads.start(REPOSITORY, 'ada');
+  const upload = await uploads.start(REPOSITORY, 'ada');
+  await upload.append(chunksOf([bytesOf('begun')]));
   await uploads.end();
   await rm(join(store.directory, 'imagelog.json'));
   await reopened(t, store);
-  t.true((await readdir(join(store.directory, 'uploads/incoming'))).includes(`${id}.json`));
+  t.true((await readdir(join(store.directory, 'uploads/incoming'))).includes(`${upload.id}.json`));
 });
 
 test('a store with ten thousand abandoned uploads opens in seconds', async (t) => {

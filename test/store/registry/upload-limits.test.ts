@@ -15,6 +15,7 @@ import {
   MAX_UPLOADS,
   MAX_UPLOADS_PER_OWNER,
   UPLOAD_EXPIRY_MS,
+  UPLOAD_IDLE_MS,
 } from '../../../src/limits.js';
 import { digestHex, digestOf } from '../../../src/model/digest.js';
 import { defaultUploadLimits, UploadQuota } from '../../../src/store/registry/upload-quota.js';
@@ -32,10 +33,11 @@ test('uploads in progress are limited for each owner and in all, across restarts
   const world = await uploadWorld(t);
   const limits = { uploadsPerOwner: 2, uploads: 3 };
   const uploads = await world.open(limits);
-  const [first] = [await uploads.start(REPOSITORY, 'ada'), await uploads.start(OTHER, 'ada')];
+  const [first, second] = [await uploads.start(REPOSITORY, 'ada'), await uploads.start(OTHER, 'ada')];
   const error = await rejection(t, 'UPLOAD_LIMIT_EXCEEDED', uploads.start(REPOSITORY, 'ada'));
   t.deepEqual(error.data, { limit: 'uploadsPerOwner', most: 2, owner: 'ada' });
-  await uploads.start(REPOSITORY, 'bob');
+  const third = await uploads.start(REPOSITORY, 'bob');
+  for (const upload of [first, second, third]) await upload.append(chunksOf([BYTES]));
   for (const area of [uploads, await world.open(limits)]) {
     const inAll = await rejection(t, 'UPLOAD_LIMIT_EXCEEDED', area.start(REPOSITORY, 'eve'));
     t.deepEqual(inAll.data, { limit: 'uploads', most: 3, owner: 'eve' });
@@ -43,6 +45,49 @@ test('uploads in progress are limited for each owner and in all, across restarts
   await first.cancel();
   await uploads.start(REPOSITORY, 'eve');
 });
+
+test('abandoned uploads give way to new ones at a limit, the oldest first, and never one in use', async (t) => {
+  const world = await uploadWorld(t);
+  const limits = { uploadsPerOwner: 3, uploads: 4 };
+  let uploads = await world.open(limits);
+  const begin = async (owner: string): Promise<string> => (await uploads.start(REPOSITORY, owner)).id;
+  const isThere = async (id: string): Promise<boolean> =>
+    uploads.upload(REPOSITORY, id).then(
+      () => true,
+      () => false,
+    );
+  const busy = await uploads.start(REPOSITORY, 'ada');
+  let end: () => void = () => undefined;
+  const appending = busy.append(endless(new Promise<void>((resolve) => (end = resolve))));
+  const oldest = await begin('ada');
+  world.time += 1;
+  const second = await begin('ada');
+  world.time += UPLOAD_IDLE_MS - 1;
+  const third = await begin('ada');
+  t.deepEqual([await isThere(oldest), await isThere(second)], [false, true], 'that was used now');
+  await rejection(t, 'UPLOAD_LIMIT_EXCEEDED', uploads.start(REPOSITORY, 'ada'));
+  const other = await begin('bob');
+  await rejection(t, 'UPLOAD_LIMIT_EXCEEDED', uploads.start(REPOSITORY, 'eve'));
+  world.time += UPLOAD_IDLE_MS;
+  t.true(await isThere(third));
+  await begin('bob');
+  t.deepEqual([await isThere(second), await isThere(third), await isThere(other)], [false, true, true]);
+  end();
+  t.is(await appending, BYTES.length);
+  // What an earlier process left gives way too.
+  await uploads.end();
+  uploads = await world.open(limits);
+  world.time = Math.max(world.time, Date.now()) + UPLOAD_IDLE_MS;
+  for (let each = 0; each < 3; each += 1) await begin('eve');
+  await rejection(t, 'UPLOAD_LIMIT_EXCEEDED', uploads.start(REPOSITORY, 'eve'));
+  t.is(uploads.used.uploads, 4);
+});
+
+/** Bytes, and then none until `end`. */
+async function* endless(end: Promise<void>): AsyncGenerator<Uint8Array> {
+  yield BYTES;
+  await end;
+}
 
 test('an upload that grows beyond a limit is removed, and its room is given back', async (t) => {
   for (const [limit, most] of [
@@ -125,7 +170,12 @@ test('a limit that is unknown is refused', async (t) => {
 test('uploads abandoned by the thousand are removed when the uploads are opened', async (t) => {
   const world = await uploadWorld(t);
   const uploads = await world.open({ uploadsPerOwner: 2_000 });
-  for (let count = 0; count < 2_000; count++) await uploads.start(REPOSITORY, 'ada');
+  for (let count = 0; count < 2_000; count++) {
+    const upload = await uploads.start(REPOSITORY, 'ada');
+    // The others have no files.
+    if (count % 2 === 0) await upload.append(chunksOf([BYTES]));
+  }
+  t.is(world.files().length, 2_000);
   await rejection(t, 'UPLOAD_LIMIT_EXCEEDED', uploads.start(REPOSITORY, 'ada'));
   // The files are as old as the clock of the system says.
   world.time += 25 * HOUR;

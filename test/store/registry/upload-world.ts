@@ -103,14 +103,21 @@ export function hangingAfter(first: Uint8Array): {
   return { bytes: { [Symbol.asyncIterator]: () => ({ next }) }, hangs };
 }
 
+interface Uploaded {
+  readonly digest: Digest;
+  readonly repository?: string;
+  readonly owner?: string;
+  readonly isLast?: boolean;
+}
+
 /** Uploads bytes at once. */
 export async function uploaded(
   uploads: Uploads,
   bytes: Uint8Array,
-  { digest, repository = REPOSITORY, owner = 'ada' }: { digest: Digest; repository?: string; owner?: string },
+  { digest, repository = REPOSITORY, owner = 'ada', isLast = false }: Uploaded,
 ): Promise<StagedUpload> {
   const upload = await uploads.start(repository, owner);
-  await upload.append(chunksOf([bytes]));
+  await upload.append(chunksOf([bytes]), 0, { isLast });
   return upload.finish(digest);
 }
 

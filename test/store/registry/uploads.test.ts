@@ -1,5 +1,6 @@
 import { appendFile, mkdir, open, readdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import test from 'ava';
 import { digestHex, digestOf } from '../../../src/model/digest.js';
@@ -135,6 +136,42 @@ test('the finding that a blob is no layer survives a restart', async (t) => {
   t.like(after?.measurement, { compression: 'none', blob: before.measurement?.blob });
 });
 
+test('an upload whose bytes come with its last request has no files before it is staged', async (t) => {
+  const world = await uploadWorld(t);
+  const uploads = await world.open();
+  const upload = await uploads.start(REPOSITORY, 'ada');
+  t.deepEqual(world.files(), []);
+  // A restart forgets it: nothing came yet.
+  await rejection(t, 'UPLOAD_NOT_FOUND', (await world.open()).upload(REPOSITORY, upload.id));
+  const halves = [layer.subarray(0, 60), layer.subarray(60)];
+  t.is(await upload.append(chunksOf(halves), 0, { isLast: true }), layer.length);
+  t.deepEqual(world.files(), []);
+  const staged = await upload.finish(digest);
+  t.deepEqual(world.files(), [`staged/${digestHex(digest)}`, `staged/${digestHex(digest)}.json`]);
+  const again = (await world.open()).staged(REPOSITORY, digest);
+  for (const each of [staged, again]) {
+    t.like(each?.measurement, { layer: { diffId: digestOf(tar) } });
+    t.deepEqual(each && (await bytesOf(each)), layer);
+  }
+});
+
+test('a last request that breaks off leaves what came, and one that is not the last is continued', async (t) => {
+  const world = await uploadWorld(t);
+  const uploads = await world.open();
+  const failure = new Error('the connection is gone');
+  const broken = await uploads.start(REPOSITORY, 'ada');
+  await t.throwsAsync(broken.append(chunksOf([layer.subarray(0, 30)], failure), 0, { isLast: true }));
+  t.is((await (await world.open()).upload(REPOSITORY, broken.id)).size, 30);
+  await broken.append(chunksOf([layer.subarray(30)]), 30, { isLast: true });
+  t.is((await broken.finish(digest)).size, layer.length);
+  const longer = await uploads.start(OTHER, 'ada');
+  await longer.append(chunksOf([layer]), 0, { isLast: true });
+  const sha512 = `sha512:${createHash('sha512').update(layer).update(layer).digest('hex')}`;
+  await longer.append(chunksOf([layer]), layer.length, { isLast: true });
+  const staged = await longer.finish(sha512);
+  t.deepEqual(await bytesOf(staged), new Uint8Array(Buffer.concat([layer, layer])));
+});
+
 test('an upload of another repository is not found', async (t) => {
   const uploads = await (await uploadWorld(t)).open();
   const { id } = await uploads.start(REPOSITORY, 'ada');
@@ -187,21 +224,22 @@ test('uploads beyond those that keep a meter are read again', async (t) => {
 
 test('folders and links where files belong are removed', async (t) => {
   const world = await uploadWorld(t);
-  await (await world.open()).start(REPOSITORY, 'ada');
+  await (await (await world.open()).start(REPOSITORY, 'ada')).append(chunksOf([layer]));
   const folder = join(world.directory, 'uploads');
   for (const name of ['incoming/a/b', 'staged/c/d', 'incoming/e.json/f'])
     await mkdir(join(folder, name), { recursive: true });
   await symlink(join(folder, 'incoming/a'), join(folder, `staged/${'1'.repeat(64)}`));
   await writeFile(join(folder, `staged/${'1'.repeat(64)}.json`), '{"size":0,"isUploaded":true,"repositories":[]}');
   await world.open();
-  t.is((await readdir(join(folder, 'incoming'))).length, 1);
+  t.is((await readdir(join(folder, 'incoming'))).length, 2);
   t.deepEqual(await readdir(join(folder, 'staged')), []);
 });
 
 test('files that a crash left are removed, and those of uploads stay', async (t) => {
   const world = await uploadWorld(t);
   const uploads = await world.open();
-  const { id } = await uploads.start(REPOSITORY, 'ada');
+  const begun = await uploads.start(REPOSITORY, 'ada');
+  await begun.append(chunksOf([layer]));
   await uploaded(uploads, layer, { digest });
   const kept = world.files();
   const folder = join(world.directory, 'uploads');
@@ -210,7 +248,7 @@ test('files that a crash left are removed, and those of uploads stay', async (t)
   for (const name of ['incoming/lone', 'staged/.tmp-1', `staged/${'0'.repeat(64)}`]) {
     await appendFile(join(folder, name), 'left');
   }
-  t.is((await (await world.open()).upload(REPOSITORY, id)).size, 0);
+  t.is((await (await world.open()).upload(REPOSITORY, begun.id)).size, layer.length);
   t.deepEqual(world.files(), kept);
   t.deepEqual(world.notices, []);
   t.deepEqual(new Uint8Array(await readFile(join(folder, 'staged', digestHex(digest)))), layer);
@@ -241,23 +279,32 @@ test('the folder is made for the first upload', async (t) => {
   t.deepEqual(await readdir(world.directory), ['blobs']);
 });
 
-for (const [what, name] of [
-  ['bytes', 'write'],
-  ['room for a new file', 'open'],
+for (const [what, name, isLast] of [
+  ['bytes', 'write', false],
+  ['room for a new file', 'open', false],
+  ['bytes for an upload in memory', 'write', true],
+  ['room for a file of an upload in memory', 'open', true],
 ] as const) {
   test(`a disk without ${what} refuses uploads and grows no further`, async (t) => {
     const world = await uploadWorld(t);
     const uploads = await world.open();
     const other = await uploads.start(OTHER, 'ada');
+    // The folders are made.
+    const config = new TextEncoder().encode('{}');
+    const mounted = digestOf(config);
+    world.content.set(mounted, config);
+    await uploads.mount(OTHER, mounted, 'ada');
     const files = world.files();
+    const { used } = uploads;
     await withFullDisk(name, async () => {
-      const error = await rejection(t, 'DISK_FULL', uploaded(uploads, layer, { digest }));
+      const error = await rejection(t, 'DISK_FULL', uploaded(uploads, layer, { digest, isLast }));
       t.is(error.data['systemCode'], 'ENOSPC');
     });
     t.deepEqual(world.files(), files);
-    await other.append(chunksOf([layer]));
+    t.deepEqual(uploads.used, used);
+    await other.append(chunksOf([layer]), 0, { isLast });
     t.is((await other.finish(digest)).size, layer.length);
-    const again = await uploaded(uploads, layer, { digest });
+    const again = await uploaded(uploads, layer, { digest, isLast });
     t.deepEqual(await bytesOf(again), layer);
   });
 }
@@ -267,13 +314,20 @@ async function withFullDisk(name: 'write' | 'open', run: () => Promise<void>): P
   const full = (): never => {
     throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
   };
-  if (name === 'open') return withCalls({ promises: { open: full } }, run);
+  const fullCall = (...args: unknown[]): void => {
+    try {
+      full();
+    } catch (error) {
+      (args.at(-1) as (error: unknown) => void)(error);
+    }
+  };
+  if (name === 'open') return withCalls({ promises: { open: full }, sync: { open: fullCall } }, run);
   const probe = await open(process.execPath);
   const prototype = Object.getPrototypeOf(probe) as { write: unknown };
   await probe.close();
   const { write } = prototype;
   prototype.write = full;
-  await run().finally(() => {
+  await withCalls({ sync: { write: fullCall } }, run).finally(() => {
     prototype.write = write;
   });
 }

@@ -25,12 +25,15 @@ async function* later(chunks: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> 
 async function uploadOne(name: string): Promise<void> {
   const bytes = namedBytes(name);
   const upload = await uploads.start(REPOSITORY, 'ada');
-  for (let part = 1; part <= 3; part++) {
+  // One of three sends all with its last request, which may leave it without files before it is staged.
+  const isAtOnce = next % 3 === 0;
+  for (let part = 1; part <= 3 && !isAtOnce; part++) {
     const to = Math.floor((bytes.length * part) / 3);
     const size = await upload.append(later(chunksOf(bytes, upload.size, to)), upload.size);
     await tell({ what: 'received', id: upload.id, name, size });
   }
   await tell({ what: 'finishing', id: upload.id, name });
+  if (isAtOnce) await upload.append(later(chunksOf(bytes, 0, bytes.length)), 0, { isLast: true });
   await upload.finish(namedDigest(name));
   await tell({ what: 'staged', name });
 }
