@@ -60,6 +60,7 @@ import {
   type PastStore,
   type ReferenceInterval,
   type When,
+  viewsOf,
   type WhenOptions,
 } from './past/audit.js';
 import type { LogPoint } from '../log/log.js';
@@ -320,10 +321,14 @@ export class LocalEventStore extends ImageStore implements EventStore {
     return loadArchive(source, options, this.#context);
   }
 
-  save(names: string | readonly string[], options: SaveOptions = {}): Readable {
+  save(
+    names: string | readonly string[],
+    options: SaveOptions & { readonly past?: PastStore | undefined } = {},
+  ): Readable {
     this.#needLayers();
-    mustBeOptions(options, saveOptionNames);
-    return saveArchive(typeof names === 'string' ? [names] : names, options, this.#context);
+    mustBeOptions(options, { ...saveOptionNames, past: true });
+    const views = options.past === undefined ? this.#context.views : viewsOf(options.past);
+    return saveArchive(typeof names === 'string' ? [names] : names, options, { context: this.#context, views });
   }
 
   async saveTo(file: FileHandle, names: string | readonly string[], options: SaveOptions = {}): Promise<number> {

@@ -3,6 +3,7 @@ import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
 import { getPath } from 'hono/utils/url';
 import { isStoreError } from '../../errors.js';
+import type { PastStore } from '../../store/past/audit.js';
 import { version } from '../../store/version.js';
 import { type PeerFinder, peerFinder } from '../access/peers.js';
 import { callerOf, connectionOfRequest, type ServerEnv } from '../exchange.js';
@@ -14,7 +15,6 @@ import type { Service } from '../service.js';
 import { archiveRoutes } from './archives.js';
 import { type Docker, MAX_MINOR, MIN_MINOR } from './docker.js';
 import { elsewhereRoutes } from './elsewhere.js';
-import type { ImageSource } from './image-source.js';
 import { imageRoutes } from './images.js';
 import { API_VERSION, systemRoutes } from './system.js';
 
@@ -64,7 +64,8 @@ function dockerApp(service: Service): Hono<ServerEnv> {
     c.set('apiMinor', asked === undefined ? MAX_MINOR : checkedMinor(Number(asked)));
     await next();
   });
-  const docker: Docker = { service, images: imageSource(service) };
+  const past = pastOf(service);
+  const docker: Docker = { service, past, images: async () => (await past()) ?? service.store };
   app.route('/', systemRoutes(docker));
   app.route('/images', archiveRoutes(docker));
   app.route('/images', imageRoutes(docker));
@@ -106,13 +107,13 @@ function checkedMinor(minor: number): number {
 }
 
 /** The past is fixed: its views are built once. */
-function imageSource({ store, past }: Service): () => Promise<ImageSource> {
-  let source: Promise<ImageSource> | undefined;
+function pastOf({ store, past }: Service): Docker['past'] {
+  let viewed: Promise<PastStore> | undefined;
   return async () => {
     const seq = await past;
-    if (seq === undefined) return store;
-    source ??= store.at(seq);
-    return source;
+    if (seq === undefined) return undefined;
+    viewed ??= store.at(seq);
+    return viewed;
   };
 }
 

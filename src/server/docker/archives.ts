@@ -4,6 +4,7 @@ import { familiarReference } from '../../model/reference.js';
 import type { LoadResult } from '../../store/store.js';
 import { requireAction, type ServerEnv, streamed } from '../exchange.js';
 import { type Docker, type DockerExchange, jsonLines, requireWrite, withBody, writeOptions } from './docker.js';
+import { HttpFailure } from '../failure.js';
 import { badRequest, noSuchImage, notImplemented } from './failures.js';
 import { importImage } from './import.js';
 import { findImage, platformOf } from './image-source.js';
@@ -52,16 +53,19 @@ async function saveImages(c: Context<ServerEnv>, docker: Docker, names: readonly
   const { service } = docker;
   requireAction(c, service, 'read');
   if (names.length === 0) throw badRequest('name an image to save');
-  if (service.isReadOnly) throw notImplemented('save images of the past (--at)');
   const platform = (c.req.queries('platform') ?? []).flatMap((text) => platformOf(text) ?? []);
   const { store, onFailure, signal } = service;
+  const past = await docker.past();
   const archive = (): ReturnType<typeof store.save> => {
     try {
-      return store.save(names.map(wholeId), { platform, signal });
+      return store.save(names.map(wholeId), { platform, signal, past });
     } catch (error) {
+      if (isStoreError(error, 'BLOB_MISSING') && past !== undefined) {
+        throw new HttpFailure(404, 'BLOB_UNKNOWN', error.message);
+      }
       if (!isStoreError(error, 'IMAGE_NOT_FOUND') && !isStoreError(error, 'ID_AMBIGUOUS')) throw error;
       // The name that is not there, in Docker's words.
-      for (const name of names) findImage(store, name);
+      for (const name of names) findImage(past ?? store, name);
       throw noSuchImage(names[0] ?? '');
     }
   };

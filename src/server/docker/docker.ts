@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import type { Context } from 'hono';
 import { MAX_DISCARDED_BODY_BYTES } from '../../limits.js';
 import type { WriteOptions } from '../../store/store.js';
+import type { PastStore } from '../../store/past/audit.js';
 import type { Action } from '../access/access.js';
 import { bodyOf, callerOrigin, requireAction, type ServerEnv, streamed } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
@@ -20,7 +21,9 @@ export const MAX_MINOR = 51;
 /** What the routes work on. */
 export interface Docker {
   readonly service: Service;
-  /** The store, now or at the moment that is served. */
+  /** The store at the moment that is served; undefined for the present. */
+  readonly past: () => Promise<PastStore | undefined>;
+  /** The store, now or then. */
   readonly images: () => Promise<ImageSource>;
 }
 

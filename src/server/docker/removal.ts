@@ -117,7 +117,8 @@ async function deleteImage(
       // One of several platforms keeps the others.
       if (!isThere(() => store.resolve(reference))) records.push({ Untagged: familiarReference(reference) });
     }
-    records.push({ Deleted: id }, ...layers.map(({ chainId }) => ({ Deleted: chainId })));
+    records.push({ Deleted: id });
+    for (const { chainId } of layers) records.push({ Deleted: chainId });
     const isNeeded = (by: ImageId): boolean => store.references(by).length > 0 || store.children(by).length > 0;
     id = prune && parent !== '' && has(store, parent) && !isNeeded(parent) ? parent : '';
   }

@@ -487,6 +487,15 @@ function onlySubject(subject: Subject): Subject {
   return { [kind]: value } as unknown as Subject;
 }
 
+const viewsOfPasts = new WeakMap<PastStore, Views>();
+
+/** Returns the views of what `at` returned. @throws {TypeError} for any other object */
+export function viewsOf(past: PastStore): Views {
+  const views = viewsOfPasts.get(past);
+  if (views === undefined) throw new TypeError('past must be what `at` returned');
+  return views;
+}
+
 /** A store as of one event. */
 export class ViewedPast extends StoreReader implements PastStore {
   readonly seq: number;
@@ -497,6 +506,7 @@ export class ViewedPast extends StoreReader implements PastStore {
   /** `views` are as of event `seq` and are no longer folded. */
   constructor(context: StoreContext, seq: number, views: Views) {
     super(context, views);
+    viewsOfPasts.set(this, views);
     this.seq = seq;
     this.time = context.log.event(seq)?.time ?? 0;
     this.#artifacts = new ArtifactReader(context, views);

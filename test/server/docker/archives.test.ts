@@ -196,5 +196,15 @@ test('a server of the past shows what was there, and changes nothing', async (t)
   }
   t.true((await past.get<{ Warnings: string[] }>('/info')).Warnings[0]?.endsWith(`after event ${then}`));
   t.is((await past.get<{ Images: object[] }>('/system/df')).Images.length, 1);
+  const saved = await past.begin('GET', '/images/get?names=tiny');
+  const chunks: Buffer[] = [];
+  for await (const chunk of saved) chunks.push(chunk as Buffer);
+  const other = await Engine.start(t);
+  t.deepEqual(await other.load(Buffer.concat(chunks)), ['Loaded image: tiny:1\n']);
+  await now.send('DELETE', '/images/later:1');
+  const gone = await past.send('GET', '/images/tiny:1/get');
+  t.is(gone.status, 404);
+  t.regex(gone.text, /the blob sha256:\w+ was removed since/);
+  t.is((await past.send('GET', '/images/later:1/get')).status, 404);
   t.is((await past.get<{ Version: string }>('/version')).Version, version());
 });
