@@ -353,7 +353,8 @@ function sent(outgoing: ServerResponse, chunk: Uint8Array): Promise<void> {
  */
 export async function streamed(c: Exchange, sending: Sending, source: Readable): Promise<Response> {
   const { status, headers, onFailure } = sending;
-  const body = Readable.from(whole(source, sending), { objectMode: false });
+  const hasLength = 'content-length' in headers;
+  const body = hasLength ? Readable.from(whole(source, sending), { objectMode: false }) : source;
   const outgoing = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.outgoing;
   if (outgoing === undefined) {
     return new Response(Readable.toWeb(body) as ReadableStream<Uint8Array>, { status, headers });
