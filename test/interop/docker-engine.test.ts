@@ -13,7 +13,7 @@ import { buildTar } from '../support/build-tar.js';
 import { isInstalled, testOrSkip } from '../support/requires.js';
 import { startDocker } from './daemon.js';
 import { startDockerRegistry } from './docker-registry.js';
-import { whyItFails } from './run-program.js';
+import { skopeo, whyItFails } from './run-program.js';
 
 /** Docker's own clients on the socket of `imagelog serve --docker`, and beside it on that of a real daemon. */
 
@@ -25,8 +25,12 @@ const filesystem = join(folder, 'fs.tar');
 const daemon = await startDocker();
 const withCli = testOrSkip(isInstalled('docker') ? undefined : 'docker not installed');
 const withDaemon = testOrSkip(daemon.reason);
-const withPython = testOrSkip(await whyNoPython());
+const python = await pythonWithSdk();
+const withPython = testOrSkip(python === undefined ? 'python3-docker not installed' : undefined);
 const withDockerode = testOrSkip(await whyNoDockerode());
+const withSkopeo = testOrSkip(
+  ['docker', 'skopeo'].every((name) => isInstalled(name)) ? undefined : 'docker or skopeo not installed',
+);
 const withRegistry = testOrSkip(
   ['docker', 'docker-registry'].every((name) => isInstalled(name))
     ? undefined
@@ -84,10 +88,13 @@ function docker(socket: string, args: readonly string[], version?: string): Prom
   return run('docker', args, { DOCKER_HOST: `unix://${socket}`, DOCKER_CONFIG: folder, ...env });
 }
 
-async function whyNoPython(): Promise<string | undefined> {
-  if (!isInstalled('python3')) return 'python3 not installed';
-  const { status } = await run('python3', ['-c', 'import docker']);
-  return status === 0 ? undefined : 'python3-docker not installed';
+/** The first interpreter that has the SDK: Debian's own, or another on the PATH. */
+async function pythonWithSdk(): Promise<string | undefined> {
+  for (const python of ['/usr/bin/python3', 'python3']) {
+    const { status } = await run(python, ['-c', 'import docker']);
+    if (status === 0) return python;
+  }
+  return undefined;
 }
 
 async function whyNoDockerode(): Promise<string | undefined> {
@@ -259,7 +266,7 @@ withPython('the SDK for Python does with imagelog what it does with dockerd', as
   const { socket, store } = await served(t);
   const script = join(folder, 'sdk.py');
   await writeFile(script, PYTHON);
-  const { status, stdout, stderr } = await run('python3', [
+  const { status, stdout, stderr } = await run(python ?? '', [
     script,
     socket,
     archivePath('docker25-all.tar'),
@@ -309,6 +316,15 @@ say(await docker.createContainer({ Image: 'dn/imp:1' }).catch(({ statusCode }) =
 say([(await docker.listContainers()).length, (await docker.df()).Images.length]);
 say((await docker.pruneImages({ filters: JSON.stringify({ dangling: ['false'] }) })).SpaceReclaimed > 0);
 `;
+
+withSkopeo('skopeo copies an image out of imagelog, and into it, as docker-daemon', async (t) => {
+  const { socket, store } = await served(t);
+  await docker(socket, load('skopeo-tiny-1.tar'));
+  const layout = `oci:${join(folder, 'layout')}:x`;
+  await skopeo('copy', '--src-daemon-host', `unix://${socket}`, 'docker-daemon:tiny:1', layout);
+  await skopeo('copy', '--dest-daemon-host', `unix://${socket}`, layout, 'docker-daemon:copied:1');
+  t.deepEqual(store.get(store.resolve('copied:1')).rootFS.diffIds, store.get(store.resolve('tiny:1')).rootFS.diffIds);
+});
 
 withDockerode(`${DOCKERODE} does with imagelog what it does with dockerd`, async (t) => {
   const { socket, store } = await served(t);

@@ -199,7 +199,8 @@ class EventWriter {
   /** Also those of an image that was deleted since; none of an artifact, and of one that was erased. */
   async #readLabels(id: string): Promise<Readonly<Record<string, string>>> {
     try {
-      return (await this.#store.imageEver(id as ImageId)).config?.labels ?? {};
+      const image = this.#store.map().get(id as ImageId) ?? (await this.#store.imageEver(id as ImageId));
+      return image.config?.labels ?? {};
     } catch (error) {
       if (isStoreError(error) && WITHOUT_CONFIG.includes(error.code)) return {};
       throw error;
