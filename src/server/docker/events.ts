@@ -4,6 +4,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type ErrorCode, isStoreError } from '../../errors.js';
 import type { ImageId } from '../../model/digest.js';
 import type { StoredEvent } from '../../model/events.js';
+import type { Image } from '../../model/image.js';
 import { Memo } from '../../model/memo.js';
 import { familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
@@ -199,11 +200,20 @@ class EventWriter {
   /** Also those of an image that was deleted since; none of an artifact, and of one that was erased. */
   async #readLabels(id: string): Promise<Readonly<Record<string, string>>> {
     try {
-      const image = this.#store.map().get(id as ImageId) ?? (await this.#store.imageEver(id as ImageId));
-      return image.config?.labels ?? {};
+      return (await this.#imageEver(id as ImageId)).config?.labels ?? {};
     } catch (error) {
       if (isStoreError(error) && WITHOUT_CONFIG.includes(error.code)) return {};
       throw error;
+    }
+  }
+
+  /** For an image that is there the index is not read. */
+  async #imageEver(id: ImageId): Promise<Image> {
+    try {
+      return this.#store.get(id);
+    } catch (error) {
+      if (!isStoreError(error, 'IMAGE_NOT_FOUND')) throw error;
+      return this.#store.imageEver(id);
     }
   }
 }

@@ -1,3 +1,4 @@
+import { isStoreError } from '../../errors.js';
 import { containerConfigCodec, type ContainerConfig } from '../../model/container-config.js';
 import type { ImageId } from '../../model/digest.js';
 import type { Image } from '../../model/image.js';
@@ -60,6 +61,16 @@ function settings(config: ContainerConfig, minor: number): unknown {
   return minor < 50 ? all : Object.fromEntries(Object.entries(all).filter(([name]) => !OF_CONTAINERS.has(name)));
 }
 
+/** The steps of a parent that has none, or is not there, have no ids. */
+function parentOf(source: ImageSource, id: ImageId): ImageId | '' {
+  try {
+    return source.getParent(id);
+  } catch (error) {
+    if (isStoreError(error) && error.kind === 'NotFound') return '';
+    throw error;
+  }
+}
+
 /** A build step as `docker history` shows it. */
 interface HistoryStep {
   readonly Comment: string;
@@ -87,7 +98,7 @@ export function historyOf(source: ImageSource, id: ImageId): readonly HistorySte
     step.Id = at;
     const { tags } = imageNames(source.references(at));
     if (tags.length > 0) step.Tags = tags;
-    at = source.get(at).parent;
+    at = parentOf(source, at);
     if (at === '') break;
   }
   return steps;

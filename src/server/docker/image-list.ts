@@ -61,6 +61,8 @@ export async function listImages(source: ImageSource, request: ListRequest): Pro
     read += 1;
     if (read % IMAGES_A_TURN === 0) await turn();
     const image = imageOf(source, entry);
+    // It was deleted while others were read.
+    if (image === 'gone') continue;
     if (!fitsLabels(filters, image?.config?.labels ?? {})) continue;
     listed.push({ summary: summaryOf(entry, image, references, request), image });
   }
@@ -124,11 +126,12 @@ function isShown(source: ImageSource, { entry, references, isDangling, request }
 }
 
 /** Undefined for a past image whose config was erased since. */
-function imageOf(source: ImageSource, { id }: ListedImage): Image | undefined {
+function imageOf(source: ImageSource, { id }: ListedImage): Image | 'gone' | undefined {
   try {
     return source.get(id);
   } catch (error) {
     if (isStoreError(error, 'CONTENT_ERASED')) return undefined;
+    if (isStoreError(error, 'IMAGE_NOT_FOUND')) return 'gone';
     throw error;
   }
 }

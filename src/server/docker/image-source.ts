@@ -1,8 +1,7 @@
 import { isStoreError } from '../../errors.js';
-import type { ChainId } from '../../model/digest.js';
-import { type Digest, type ImageId, isDigest } from '../../model/digest.js';
+import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/digest.js';
 import type { LayerFacts } from '../../model/events.js';
-import type { Platform } from '../../model/platform.js';
+import { hostArchitecture, type Platform } from '../../model/platform.js';
 import { canonicalReference, familiarReference } from '../../model/reference.js';
 import type { PastStore } from '../../store/past/audit.js';
 import { HttpFailure } from '../failure.js';
@@ -13,10 +12,7 @@ export type LayerTable = ReadonlyMap<ChainId, Pick<LayerFacts, 'size' | 'diffSiz
 
 /** What is read of a store: the present one, or a past one. */
 export interface ImageSource
-  extends Pick<
-    PastStore,
-    'get' | 'search' | 'resolve' | 'references' | 'children' | 'imageEntries' | 'getLastUpdated'
-  > {
+  extends Pick<PastStore, 'get' | 'getParent' | 'search' | 'resolve' | 'references' | 'children' | 'imageEntries'> {
   readonly layers: { map(): LayerTable };
 }
 
@@ -37,13 +33,24 @@ export function findImage(source: ImageSource, name: string, platform?: Platform
   if (id !== undefined) return { id, reference: undefined };
   const canonical = isDigest(digest) ? undefined : canonicalName(name);
   if (canonical !== undefined) {
-    const named = known(() => source.resolve(canonical, { platform }));
+    const named = known(() => resolved(source, canonical, platform));
     const isReference = named !== undefined && source.references(named).includes(canonical);
     if (named !== undefined) return { id: named, reference: isReference ? canonical : undefined };
   }
   const searched = known(() => source.search(digest));
   if (searched === undefined) throw noSuchImage(name);
   return { id: searched, reference: undefined };
+}
+
+/** Of several platforms Docker means that of the machine, if none is asked for. */
+function resolved(source: ImageSource, reference: string, platform: Platform | undefined): ImageId {
+  if (platform !== undefined) return source.resolve(reference, { platform });
+  try {
+    return source.resolve(reference, { platform: { os: 'linux', architecture: hostArchitecture() } });
+  } catch (error) {
+    if (!isStoreError(error, 'PLATFORM_NOT_FOUND')) throw error;
+    return source.resolve(reference);
+  }
 }
 
 /** @throws {HttpFailure} 400 */

@@ -162,20 +162,21 @@ export async function pruneImages(
   const layers = store.layers.map();
   const entries = new Map(store.referenceEntries().map((entry) => [entry.reference, entry]));
   const records: Record[] = [];
+  const options = { force: false, prune: true, write };
   for (const { id, created } of store.imageEntries()) {
-    // It went as the parent of another.
-    if (!has(store, id)) continue;
     if (until !== undefined && (created === undefined || byInstant(created, until) > 0)) continue;
-    if (!fitsLabels(filters, store.get(id).config?.labels ?? {})) continue;
+    // It went as the parent of another, or somebody else removed it.
+    if (!has(store, id) || !fitsLabels(filters, store.get(id).config?.labels ?? {})) continue;
     const references = store.references(id);
     if (isDanglingOnly && references.some((name) => !name.includes('@'))) continue;
     if (store.children(id).length > 0 && (references.length === 0 || isDanglingOnly)) continue;
-    const options = { force: false, prune: true, write };
-    if (references.length === 0) await deleteImage(store, id, options, records);
-    for (const reference of references) {
-      const entry = store.references(id).includes(reference) ? entries.get(reference) : undefined;
-      if (entry !== undefined) await removeReference(store, entry, options, records);
-    }
+    await unlessGone(async () => {
+      if (references.length === 0) await deleteImage(store, id, options, records);
+      for (const reference of references) {
+        const entry = store.references(id).includes(reference) ? entries.get(reference) : undefined;
+        if (entry !== undefined) await removeReference(store, entry, options, records);
+      }
+    });
   }
   const sizes = new Map<string, number>([...layers].map(([chainId, { diffSize }]) => [chainId, diffSize]));
   const freed = records.map((record) => ('Deleted' in record ? (sizes.get(record.Deleted) ?? 0) : 0));
@@ -183,4 +184,13 @@ export async function pruneImages(
     ImagesDeleted: records.length === 0 ? null : records,
     SpaceReclaimed: freed.reduce((sum, bytes) => sum + bytes, 0),
   };
+}
+
+/** What is gone already needs no removal. */
+async function unlessGone(remove: () => Promise<void>): Promise<void> {
+  try {
+    await remove();
+  } catch (error) {
+    if (!isStoreError(error) || error.kind !== 'NotFound') throw error;
+  }
 }

@@ -29,6 +29,9 @@ export class Engine {
   /** What handlers failed with unexpectedly: it fails the test. */
   readonly failures: unknown[] = [];
 
+  /** Ends the server; the store stays open. */
+  stop: () => Promise<number> = async () => 0;
+
   private constructor(store: EventStore, socket: string) {
     this.store = store;
     this.socket = socket;
@@ -50,8 +53,9 @@ export class Engine {
       ...options,
       server: { onFailure: (error) => engine.failures.push(error), ...options.server },
     });
+    engine.stop = () => served.stop(1_000);
     t.teardown(async () => {
-      await served.stop(0);
+      await engine.stop();
       for (const failure of engine.failures) throw failure;
     });
     return engine;

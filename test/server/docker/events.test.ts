@@ -166,7 +166,15 @@ test('an end in the future is waited for', async (t) => {
   t.true(Date.now() >= until);
 });
 
-test('a server that stops ends them, and one of the past ends by itself', async (t) => {
+test('a server that stops ends them', async (t) => {
+  const engine = await Engine.start(t);
+  const next = await follow(t, engine, '');
+  const ended = next();
+  t.is(await engine.stop(), 0);
+  t.is(await ended, undefined);
+});
+
+test('a server of the past ends them by itself', async (t) => {
   const store = await openTestStore(t, { onNotice: () => undefined });
   const id = await store.create(imageConfig('x'));
   await store.tag({ source: id, target: 'then:1' });

@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import type { ImageId } from '../../../src/model/digest.js';
+import { hostArchitecture } from '../../../src/model/platform.js';
 import { archiveBytes } from '../../store/fixture-archives.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';
 import { Engine, filters } from './engine.js';
@@ -147,6 +148,9 @@ test('the facts of one platform are found by its name, and another platform is n
   t.is(status, 404);
   t.regex(text, /no image for linux\/s390x/);
   t.deepEqual(await message(engine, 'GET', `/images/${reference}/json?platform=x`), [400, 'platform is not JSON']);
+  // Of several the one of this machine is meant.
+  const { Architecture } = await engine.get<{ Architecture: string }>(`/images/${reference}/json`);
+  if (['amd64', 'arm64'].includes(hostArchitecture())) t.is(Architecture, hostArchitecture());
   // A tag goes to all platforms.
   await engine.send('POST', `/images/${reference}/tag?repo=other&tag=1`);
   const other = engine.store.referenceEntries().find((entry) => entry.reference === 'docker.io/library/other:1');
@@ -258,6 +262,17 @@ test('a name by digest stays for a tag of its repository, and goes with the last
   const { text } = await engine.send('DELETE', '/images/twice:1');
   t.true(text.includes(`{"Untagged":"twice@${id}"}`));
   t.false(text.includes(digest));
+});
+
+test('a list and a prune pass over what is removed meanwhile', async (t) => {
+  const engine = await Engine.start(t);
+  const ids = await Promise.all(Array.from({ length: 450 }, (_, at) => engine.store.create(imageConfig(`${at}`))));
+  const listing = engine.get<Summary[]>('/images/json');
+  const pruning = engine.send('POST', `/images/prune?${filters({ dangling: ['true'] })}`);
+  await Promise.allSettled(ids.map(async (id) => engine.store.delete(id)));
+  t.true((await listing).length <= ids.length);
+  t.is((await pruning).status, 200);
+  t.is(engine.store.len(), 0);
 });
 
 test('a prune removes what has no name, and with dangling=false all that fits', async (t) => {
