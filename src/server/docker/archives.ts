@@ -8,6 +8,7 @@ import { HttpFailure } from '../failure.js';
 import { badRequest, noSuchImage, notImplemented } from './failures.js';
 import { importImage } from './import.js';
 import { findImage, platformOf } from './image-source.js';
+import { withProgress } from './progress.js';
 import { pullImage, pushed } from './registry.js';
 import { targetOf } from './images.js';
 
@@ -23,20 +24,19 @@ export function archiveRoutes(docker: Docker): Hono<ServerEnv> {
 }
 
 /**
- * Loads before it answers: not every client sees an error that comes in a stream. The texts are what
- * SDKs search for names.
+ * Loads before it answers, unless a terminal wants to see progress: not every client sees an error
+ * that comes in a stream. The texts are what SDKs search for names.
  */
 async function loadImages(c: DockerExchange, docker: Docker): Promise<Response> {
   requireWrite(c, docker, 'push');
   const { store, signal } = docker.service;
   const platform = (c.req.queries('platform') ?? []).flatMap((text) => platformOf(text) ?? []);
-  const options = { ...writeOptions(c), platform, signal };
-  const result = await withBody(c, (body) => store.load(body, options));
-  return jsonLines(
-    c,
-    docker,
-    loadedLines(result).map((text) => ({ stream: `${text}\n` })),
-  );
+  const shown = { isWanted: c.req.query('quiet') === '0', status: 'Loading', id: 'archive' };
+  return withProgress(c, docker, shown, async (onProgress) => {
+    const options = { ...writeOptions(c), platform, signal, onProgress };
+    const result = await withBody(c, (body) => store.load(body, options));
+    return loadedLines(result).map((text) => ({ stream: `${text}\n` }));
+  });
 }
 
 function loadedLines({ images, references, notices }: LoadResult): string[] {

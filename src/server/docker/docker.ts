@@ -47,12 +47,14 @@ export function json(c: DockerExchange, value: unknown, status: 200 | 201 = 200)
  * that has one as a single value.
  */
 export function jsonLines(c: DockerExchange, { service }: Docker, values: readonly object[]): Promise<Response> {
-  const body = Readable.from(
-    values.map((value) => `${JSON.stringify(value)}\n`),
-    { objectMode: false },
-  );
+  const body = Readable.from(values.map(jsonLine), { objectMode: false });
   const { onFailure } = service;
   return streamed(c, { status: 200, headers: { 'content-type': 'application/json' }, onFailure }, body);
+}
+
+/** Returns a value of a stream: a client may take two of a line for one. */
+export function jsonLine(value: object): string {
+  return `${JSON.stringify(value)}\n`;
 }
 
 /**

@@ -5,6 +5,7 @@ import { loadPulled, Pull } from '../../registry-client/pull.js';
 import { pushImage } from '../../registry-client/push.js';
 import { HttpFailure } from '../failure.js';
 import { type Docker, type DockerExchange, jsonLines, requireWrite, writeOptions } from './docker.js';
+import { withProgress } from './progress.js';
 import { badRequest } from './failures.js';
 import { platformOf } from './image-source.js';
 
@@ -14,22 +15,29 @@ export async function pullImage(c: DockerExchange, docker: Docker, fromImage: st
   const { tag = '', platform = '' } = c.req.query();
   const name = pulledName(fromImage, tag);
   const options = { credentials: credentialsOf(c), signal, platform: platform === '' ? [] : [platform] };
-  const pulled = await asAnswer(async () => {
-    const pull = await Pull.begin(name, options);
-    try {
-      return await loadPulled(store, pull.content(store.directory), { ...writeOptions(c), via: 'pull', signal });
-    } finally {
-      pull.close();
-    }
-  });
   const { path, tag: pulledTag = '' } = parseReference(name);
-  const what = pulled.images.some(({ created }) => created) ? 'Downloaded newer image for' : 'Image is up to date for';
-  return jsonLines(c, docker, [
-    { status: `Pulling from ${path}`, id: pulledTag },
-    ...pulled.notices.map((status) => ({ status })),
-    { status: `Digest: ${pulled.digest}` },
-    { status: `Status: ${what} ${familiarReference(name)}` },
-  ]);
+  // SDKs see no failure in a stream; the command line does.
+  const isWanted = c.req.header('user-agent')?.startsWith('Docker-Client/') === true;
+  return withProgress(c, docker, { isWanted, status: 'Downloading', id: pulledTag }, async (onProgress) => {
+    const pulled = await asAnswer(async () => {
+      const pull = await Pull.begin(name, options);
+      try {
+        const load = { ...writeOptions(c), via: 'pull', signal, onProgress };
+        return await loadPulled(store, pull.content(store.directory), load);
+      } finally {
+        pull.close();
+      }
+    });
+    const isNew = pulled.images.some(({ created }) => created);
+    return [
+      { status: `Pulling from ${path}`, id: pulledTag },
+      ...pulled.notices.map((status) => ({ status })),
+      { status: `Digest: ${pulled.digest}` },
+      {
+        status: `Status: ${isNew ? 'Downloaded newer image for' : 'Image is up to date for'} ${familiarReference(name)}`,
+      },
+    ];
+  });
 }
 
 /** A digest comes as a tag. @throws {HttpFailure} 400 */

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { gzipSync } from 'node:zlib';
 import { MAX_DISCARDED_BODY_BYTES } from '../../../src/limits.js';
@@ -18,6 +19,34 @@ test('a load answers with the names of what came, in a stream without a length',
   const texts = lines<{ stream: string }>(answer.text).map(({ stream }) => stream);
   t.true(texts.includes('Loaded image: registry.example.com:5000/shop/app:latest\n'));
   t.true(texts.every((text) => /^Loaded image: \S+\n$/.test(text)));
+});
+
+/** The first bytes of an archive, then nothing for longer than progress waits, then the rest. */
+async function* slowly(archive: Uint8Array, rest: number): AsyncGenerator<Uint8Array> {
+  yield archive.subarray(0, 4_096);
+  await sleep(700);
+  yield archive.subarray(4_096, rest);
+}
+
+test('a terminal sees the progress of a slow load, and then its names or its failure', async (t) => {
+  const engine = await Engine.start(t);
+  const archive = archiveBytes('docker25-all.tar');
+  const load = async (rest: number): Promise<object[]> => {
+    const body = Readable.from(slowly(archive, rest));
+    const { status, text } = await engine.send('POST', '/images/load?quiet=0', { body });
+    t.is(status, 200);
+    t.true(text.endsWith('}\n'));
+    return lines<object>(text);
+  };
+  const [progress, ...names] = await load(archive.length);
+  t.like(progress, { status: 'Loading', id: 'archive' });
+  t.true(names.some((line) => JSON.stringify(line) === '{"stream":"Loaded image: tiny:1\\n"}'));
+  const failed = await load(20_000);
+  const { error, errorDetail } = failed.at(-1) as { error: string; errorDetail: { message: string } };
+  t.is(errorDetail.message, error);
+  // Without a terminal it has a status.
+  const body = Readable.from(slowly(archive, 20_000));
+  t.is((await engine.send('POST', '/images/load?quiet=1', { body })).status, 400);
 });
 
 test('what has no name is told by its id, and what is left out by a notice', async (t) => {
