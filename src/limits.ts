@@ -42,8 +42,8 @@ export const MAX_REFERENCE_LENGTH = MAX_REFERENCE_NAME_LENGTH + 1 + MAX_TAG_LENG
 export const MAX_PUSHED_MANIFEST_BYTES = 4 * 1024 * 1024;
 /** Repositories whose members are remembered: the registry walks those of others again. */
 export const MAX_KEPT_REPOSITORIES = 1_000;
-/** Blobs whose findings as a layer are remembered: pushes that name others decompress them again. */
-export const MAX_KEPT_MEASUREMENTS = 10_000;
+/** Repositories whose sorted tags are remembered. */
+export const MAX_KEPT_TAG_LISTS = 8;
 /** Repositories searched for a blob to mount from an unnamed one. */
 export const MAX_SEARCHED_REPOSITORIES = 100;
 /** Milliseconds that a reader waits for a mirror to have a manifest with its blobs; then it gets them as they come. */

@@ -153,9 +153,9 @@ export function referencesTo(source: ImageSource, name: string): string[] {
   const digest = found.entry === undefined ? (found.via?.digest ?? found.id) : found.entry.artifact.digest;
   const entries = source.referenceEntries();
   const direct = entries.filter(({ image, target }) => image === digest || target?.digest === digest);
-  const names = direct.map(({ reference }) => reference);
-  if (names.length === 0 && found.entry === undefined) names.push(...source.references(found.id));
-  return names.sort();
+  const isElsewhere = direct.length === 0 && found.entry === undefined;
+  const names = isElsewhere ? source.references(found.id) : direct.map(({ reference }) => reference);
+  return [...names].sort();
 }
 
 function namedArtifact(source: ImageSource, reference: string): ArtifactEntry | undefined {

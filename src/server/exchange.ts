@@ -361,12 +361,11 @@ export async function streamed(c: Exchange, sending: Sending, source: Readable):
   }
   if (!(await hasBegun(body, outgoing))) return RESPONSE_ALREADY_SENT;
   outgoing.writeHead(status, headers);
-  let isOurs = false;
-  body.once('error', () => (isOurs = !outgoing.destroyed));
-  await pipeline(body, outgoing).catch((error: unknown) => {
-    if (isOurs) onFailure(error);
-    outgoing.destroy();
+  // A client that left is no failure of ours.
+  body.once('error', (error) => {
+    if (!outgoing.destroyed) onFailure(error);
   });
+  await pipeline(body, outgoing).catch(() => outgoing.destroy());
   return RESPONSE_ALREADY_SENT;
 }
 

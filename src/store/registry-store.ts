@@ -19,7 +19,7 @@ export interface AppendOptions {
   readonly isLast?: boolean | undefined;
 }
 
-/** A blob being uploaded to a repository. Its bytes survive a restart of the store, which forgets one without bytes. */
+/** A blob being uploaded to a repository. What came survives a restart; a crash forgets one without bytes. */
 export interface Upload {
   readonly id: string;
   /** Canonical name, such as `docker.io/shop/app`. */

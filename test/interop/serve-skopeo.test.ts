@@ -4,16 +4,14 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { digestOf } from '../../src/model/digest.js';
 import { archivePath } from '../store/fixture-archives.js';
-import { projectRoot } from '../support/fixtures.js';
 import { requires } from '../support/requires.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytesOf } from '../support/text-bytes.js';
-import { type ListeningProgram, startListening } from './listening-program.js';
+import { serveCommand, startListening } from './listening-program.js';
 import { copyAll } from './registry-clients.js';
 import { newArchive } from './round-trip.js';
 import { runProgram, skopeo } from './run-program.js';
 
-const COMMAND = join(projectRoot, 'dist', 'cli.cjs');
 const withSkopeo = requires('skopeo', 'timeout');
 const withPeer = requires('skopeo', 'timeout', 'docker-registry');
 
@@ -22,23 +20,6 @@ const SOURCES = {
   one: `docker-archive:${archivePath('skopeo-tiny-1.tar')}`,
   multi: `oci-archive:${archivePath('oci-multi-platform.tar')}`,
 } as const;
-
-/** The command of the package, serving its own store. */
-interface ServedCommand extends ListeningProgram {
-  imagelog(...args: readonly string[]): Promise<string>;
-}
-
-async function serve(t: ExecutionContext, directory?: string): Promise<ServedCommand> {
-  const store = directory ?? join(await temporaryDirectory(t), 'store');
-  const run = [COMMAND, '--store', store, '--json'];
-  const served = await startListening(
-    process.execPath,
-    [...run, 'serve', '--listen', '127.0.0.1:0'],
-    /"http:\/\/(127\.0\.0\.1:\d+)"/,
-  );
-  t.teardown(() => served.stop());
-  return { ...served, imagelog: (...args) => runProgram(process.execPath, ...run, ...args) };
-}
 
 /** Debian's registry, on its own folder. */
 async function peer(t: ExecutionContext): Promise<string> {
@@ -74,7 +55,7 @@ function lines(text: string): Record<string, unknown>[] {
 withSkopeo(
   'the command serves skopeo: copy, list-tags, inspect, delete, and the past of what was deleted',
   async (t) => {
-    const { host, imagelog, stop } = await serve(t);
+    const { host, imagelog, stop } = await serveCommand(t);
     const name = `${host}/shop/app`;
     await copyAll(SOURCES.multi, `docker://${name}:multi`);
     await skopeo('copy', '--quiet', '--dest-tls-verify=false', SOURCES.one, `docker://${name}:1`);
@@ -107,14 +88,14 @@ withSkopeo(
 );
 
 withSkopeo('skopeo syncs a repository out of the store and into another', async (t) => {
-  const { host } = await serve(t);
+  const { host } = await serveCommand(t);
   const folder = await temporaryDirectory(t);
   for (const [tag, source] of Object.entries(SOURCES)) await copyAll(source, `docker://${host}/shop/app:${tag}`);
   await skopeo(
     ...['sync', '--all', '--preserve-digests', '--scoped', '--src-tls-verify=false'],
     ...['--src', 'docker', '--dest', 'dir', `${host}/shop/app`, folder],
   );
-  const other = await serve(t);
+  const other = await serveCommand(t);
   const place = join(folder, host, 'shop');
   await skopeo(
     ...['sync', '--all', '--preserve-digests', '--dest-tls-verify=false', '--src', 'dir', '--dest', 'docker'],
@@ -133,7 +114,7 @@ withSkopeo('skopeo syncs a repository out of the store and into another', async 
 });
 
 withPeer('images go to docker-registry and come back with their digests', async (t) => {
-  const [{ host, imagelog, stop }, registry] = [await serve(t), await peer(t)];
+  const [{ host, imagelog, stop }, registry] = [await serveCommand(t), await peer(t)];
   for (const [tag, source] of Object.entries(SOURCES)) {
     const [ours, theirs] = [`${host}/shop/app:${tag}`, `${registry}/shop/app:${tag}`];
     await copyAll(source, `docker://${ours}`);
@@ -152,7 +133,7 @@ withPeer('images go to docker-registry and come back with their digests', async 
 });
 
 withPeer('what newer tools wrote is the same in both registries', async (t) => {
-  const [{ host }, registry] = [await serve(t), await peer(t)];
+  const [{ host }, registry] = [await serveCommand(t), await peer(t)];
   const folder = await temporaryDirectory(t);
   for (const archive of ['bx-zstd', 'p-list2-addz', 'bx-annot', 'or-copy-r'] as const) {
     const layout = join(folder, archive);

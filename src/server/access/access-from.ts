@@ -135,7 +135,9 @@ class ConfiguredAccess implements Access {
   ): Promise<Grant> {
     const { kind, isEncrypted, isLoopback, address } = connection ?? {};
     if (kind === 'tcp' && !isEncrypted && !isLoopback) {
-      throw new AccessRefusal('denied', 'credentials over plain HTTP: change them, and use https');
+      throw new AccessRefusal('denied', 'credentials over plain HTTP: change them, and use https', {
+        reason: `credentials over plain HTTP; if ${address} is a proxy with TLS, name it in trusted-proxies`,
+      });
     }
     const counted = kind === 'tcp' && !isLoopback ? address : undefined;
     if (presented.scheme === 'basic' && !isToken(presented.password)) return this.#grantOfUser(presented, counted);

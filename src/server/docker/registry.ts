@@ -4,7 +4,7 @@ import type { Credentials, FindCredentials } from '../../registry-client/credent
 import { loadPulled, Pull } from '../../registry-client/pull.js';
 import { pushImage } from '../../registry-client/push.js';
 import { HttpFailure } from '../failure.js';
-import { type Docker, type DockerExchange, jsonLines, requireWrite, writeOptions } from './docker.js';
+import { type Docker, type DockerExchange, requireWrite, writeOptions } from './docker.js';
 import { withProgress } from './progress.js';
 import { badRequest } from './failures.js';
 import { platformOf } from './image-source.js';
@@ -16,9 +16,8 @@ export async function pullImage(c: DockerExchange, docker: Docker, fromImage: st
   const name = pulledName(fromImage, tag);
   const options = { credentials: credentialsOf(c), signal, platform: platform === '' ? [] : [platform] };
   const { path, tag: pulledTag = '' } = parseReference(name);
-  // SDKs see no failure in a stream; the command line does.
-  const isWanted = c.req.header('user-agent')?.startsWith('Docker-Client/') === true;
-  return withProgress(c, docker, { isWanted, status: 'Downloading', id: pulledTag }, async (onProgress) => {
+  const shown = { isWanted: isCommandLine(c), status: 'Downloading', id: pulledTag };
+  return withProgress(c, docker, shown, async (onProgress) => {
     const pulled = await asAnswer(async () => {
       const pull = await Pull.begin(name, options);
       try {
@@ -65,15 +64,23 @@ export async function pushed(c: DockerExchange, docker: Docker, given: string): 
   const { tag = '', platform } = c.req.query();
   const { domain, path, tag: own } = named(given);
   const name = `${domain}/${path}:${tag === '' ? (own ?? 'latest') : tag}`;
-  const options = { credentials: credentialsOf(c), signal, platform: platformOf(platform) };
-  const result = await asAnswer(() => pushImage(store, { name, target: name }, options));
   const pushedTag = parseReference(name).tag ?? '';
-  return jsonLines(c, docker, [
-    { status: `The push refers to repository [${domain}/${path}]` },
-    ...result.notices.map((status) => ({ status })),
-    { status: `${pushedTag}: digest: ${result.digest}` },
-    { progressDetail: {}, aux: { Tag: pushedTag, Digest: result.digest } },
-  ]);
+  const shown = { isWanted: isCommandLine(c), status: 'Pushing', id: pushedTag };
+  return withProgress(c, docker, shown, async (onProgress) => {
+    const options = { credentials: credentialsOf(c), signal, platform: platformOf(platform), onProgress };
+    const result = await asAnswer(() => pushImage(store, { name, target: name }, options));
+    return [
+      { status: `The push refers to repository [${domain}/${path}]` },
+      ...result.notices.map((status) => ({ status })),
+      { status: `${pushedTag}: digest: ${result.digest}` },
+      { progressDetail: {}, aux: { Tag: pushedTag, Digest: result.digest } },
+    ];
+  });
+}
+
+/** SDKs see no failure in a stream; the command line does. */
+function isCommandLine(c: DockerExchange): boolean {
+  return c.req.header('user-agent')?.startsWith('Docker-Client/') === true;
 }
 
 /** 401 would make the docker command line ask for a password, and wait. */

@@ -58,10 +58,21 @@ function pageOf(
   if (n !== undefined && !/^\d{1,9}$/.test(n)) {
     throw new HttpFailure(400, 'UNSUPPORTED', `n must be a whole number: ${JSON.stringify(n.slice(0, 20))}`);
   }
-  const rest = last === undefined ? all : all.filter((each) => each > last);
-  const page = n === undefined ? rest : rest.slice(0, Number(n));
+  const start = last === undefined ? 0 : after(all, last);
+  const page = all.slice(start, n === undefined ? undefined : start + Number(n));
   const end = page.at(-1);
-  if (page.length === rest.length || end === undefined) return { page, headers: {} };
+  if (start + page.length === all.length || end === undefined) return { page, headers: {} };
   const next = `${path}?last=${encodeURIComponent(end)}&n=${n}`;
   return { page, headers: { link: `<${next}>; rel="next"` } };
+}
+
+/** Where in sorted texts those after `last` begin. */
+function after(sorted: readonly string[], last: string): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle] ?? '') > last) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

@@ -173,10 +173,20 @@ function serverOptions({ limits }: ListenOptions): ServerOptions {
   };
 }
 
+const PLAIN_AT_TLS = 'ERR_SSL_HTTP_REQUEST';
+
 const REFUSALS: Readonly<Record<string, readonly [status: number, reason: string, code: string]>> = {
   HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large', 'HEADERS_TOO_LARGE'],
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'REQUEST_TIMEOUT'],
+  // Docker shows what this answers instead of why it was refused over TLS.
+  [PLAIN_AT_TLS]: [400, 'Use HTTPS Here', 'REQUEST_INVALID'],
 };
+
+/** What Node keeps of a socket of TLS beside what its types say. */
+interface SecureParts {
+  /** The connection below TLS. */
+  readonly _parent?: Socket | null;
+}
 
 function prepared<Prepared extends HttpServer>(server: Prepared, { onRefused, onUpgrade }: ListenOptions): Prepared {
   if (onUpgrade !== undefined) server.on('upgrade', onUpgrade);
@@ -191,8 +201,9 @@ function prepared<Prepared extends HttpServer>(server: Prepared, { onRefused, on
   });
   // Node would leave out those beyond, silently: they are counted once the request is read.
   server.maxHeadersCount = 0;
-  server.on('clientError', (error: Error, socket: Duplex) => {
+  server.on('clientError', (error: Error, client: Duplex & SecureParts) => {
     const failure = systemCode(error);
+    const socket = (failure === PLAIN_AT_TLS ? client._parent : undefined) ?? client;
     // The client is gone, or the handshake of TLS failed: nobody reads an answer.
     const isReadable = socket.writable && failure !== 'ECONNRESET';
     const [status, reason, code] = REFUSALS[failure] ?? [400, 'Bad Request', 'REQUEST_INVALID'];

@@ -154,10 +154,11 @@ export class IncomingUpload implements Upload {
     await this.#end();
   }
 
-  /** Stops the request that works on it; the files stay. */
+  /** Stops the request that works on it; the files stay, and the next open finds it by its record. */
   async suspend(reason: StoreError): Promise<void> {
     await this.#stopWork(reason);
     this.dropMeter();
+    if (!this.#hasFiles && !this.#isOver) await this.#home.begin(this);
   }
 
   async #stopWork(reason: StoreError): Promise<void> {

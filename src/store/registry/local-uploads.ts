@@ -188,7 +188,9 @@ export class Uploads implements UploadArea {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     if (this.#context.readOnly) return;
-    await Promise.all([...this.#incoming.values()].map((upload) => upload.suspend(this.#closedError())));
+    const suspended = [...this.#incoming.values()].map((upload) => upload.suspend(this.#closedError()));
+    const failed = (await Promise.allSettled(suspended)).find(({ status }) => status === 'rejected');
+    if (failed !== undefined) this.#context.onNotice('uploads that have no bytes yet end: they could not be recorded');
     await Promise.allSettled(this.#running);
     await this.#blobs.writeUses().catch((error: unknown) => {
       const why = thrownText(error);

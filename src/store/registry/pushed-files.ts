@@ -163,7 +163,7 @@ export class PushedFiles implements NamedFiles {
   #measured(digest: Digest, size: number, found?: Measurement): Pick<KnownFile, 'measurement' | 'onMeasured'> {
     const { measured } = this.#place;
     const onMeasured = (measurement: Measurement): void => void measured.set(digest, measurement);
-    // A config is none, which costs no decompression to see.
+    // What is not compressed costs no decompression to see.
     if (found !== undefined && found.compression !== 'none') onMeasured(found);
     return { measurement: found ?? this.#layer(digest, size) ?? measured.get(digest), onMeasured };
   }

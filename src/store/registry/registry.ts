@@ -4,7 +4,7 @@ import type { Page } from '../../../projections/projection.js';
 import type { Views } from '../../../projections/views.js';
 import { isStoreError, loadCode } from '../../errors.js';
 import type { Measurement } from '../../archive/layer-meter.js';
-import { MAX_KEPT_MEASUREMENTS, MAX_KEPT_PAST_REGISTRIES, MAX_SEARCHED_REPOSITORIES } from '../../limits.js';
+import { MAX_KEPT_PAST_REGISTRIES, MAX_SEARCHED_REPOSITORIES } from '../../limits.js';
 import { type ContentName, type Digest, type ImageId, isContentName } from '../../model/digest.js';
 import { RecentMap } from '../../model/recent-map.js';
 import type { Referrer } from '../artifacts.js';
@@ -62,10 +62,7 @@ class RegistryReader implements RegistryReads {
 
   tags(repository: string): string[] | undefined {
     this.#context.checkOpen();
-    const names = this.repositoriesOf.references(repository);
-    if (names === undefined) return undefined;
-    const tags = [...names].filter((name) => !name.includes('@')).map((name) => name.slice(repository.length + 1));
-    return tags.sort();
+    return this.repositoriesOf.tags(repository)?.slice();
   }
 
   manifest(repository: string, tagOrName: string): RegistryDocument | undefined {
@@ -222,13 +219,16 @@ function bytesStream(bytes: Uint8Array, range: ByteRange | undefined): Readable 
   return Readable.from([part], { objectMode: false });
 }
 
+/** Blobs whose findings as a layer are remembered: pushes that name others decompress them again. */
+const KEPT_MEASUREMENTS = 10_000;
+
 /** The registry of an open store. */
 export class LocalRegistry implements RegistryStore {
   readonly #context: StoreContext;
   readonly uploads: UploadArea;
   readonly #pulls: PullCounts;
   readonly #locks = new RepositoryLocks();
-  readonly #measured = new RecentMap<Digest, Measurement>(MAX_KEPT_MEASUREMENTS);
+  readonly #measured = new RecentMap<Digest, Measurement>(KEPT_MEASUREMENTS);
   #present: RegistryReader | undefined;
   /** By seq, the least recently used first. */
   readonly #past = new RecentMap<number, Promise<RegistryReader>>(MAX_KEPT_PAST_REGISTRIES);

@@ -1,7 +1,7 @@
 import { addTo, type ReferenceEntry, takeFrom } from '../../../projections/references.js';
 import type { Page } from '../../../projections/projection.js';
 import type { Views } from '../../../projections/views.js';
-import { MAX_KEPT_REPOSITORIES } from '../../limits.js';
+import { MAX_KEPT_REPOSITORIES, MAX_KEPT_TAG_LISTS } from '../../limits.js';
 import type { ContentName, Digest, ImageId } from '../../model/digest.js';
 import { RecentMap } from '../../model/recent-map.js';
 import { linksOf } from './links.js';
@@ -34,6 +34,8 @@ export class Repositories {
   readonly #aliases = new Map<string, Set<ContentName>>();
   /** The least recently used first. */
   readonly #members = new RecentMap<string, RepositoryMembers>(MAX_KEPT_REPOSITORIES);
+  /** Sorted, so that a client that takes a long list in pages does not have each page sort it. */
+  readonly #tags = new RecentMap<string, readonly string[]>(MAX_KEPT_TAG_LISTS);
 
   constructor(source: DocumentSource) {
     this.#source = source;
@@ -74,6 +76,20 @@ export class Repositories {
     return this.#references.get(repository);
   }
 
+  /** The tags of a repository, sorted; undefined if it has no reference. */
+  tags(repository: string): readonly string[] | undefined {
+    const references = this.#references.get(repository);
+    if (references === undefined) return undefined;
+    const tags =
+      this.#tags.get(repository) ??
+      [...references]
+        .filter((name) => !name.includes('@'))
+        .map((name) => name.slice(repository.length + 1))
+        .sort();
+    this.#tags.set(repository, tags);
+    return tags;
+  }
+
   /** The digest by which a repository names a manifest: SHA-512 if nothing names it by the other. */
   nameOf(repository: string, digest: Digest): ContentName {
     const aliases = this.#aliases.get(repository);
@@ -95,6 +111,7 @@ export class Repositories {
 
   #add(reference: string): string {
     const { repository, digest } = splitReference(reference);
+    if (this.#references.get(repository)?.has(reference) !== true) this.#tags.delete(repository);
     addTo(this.#references, repository, reference);
     if (digest?.startsWith('sha512:') === true) addTo(this.#aliases, repository, digest);
     return repository;
@@ -102,6 +119,7 @@ export class Repositories {
 
   #remove(reference: string): string {
     const { repository, digest } = splitReference(reference);
+    this.#tags.delete(repository);
     takeFrom(this.#references, repository, reference);
     if (digest !== undefined) takeFrom(this.#aliases, repository, digest);
     return repository;

@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { type IncomingMessage, createServer as createHttpServer, request, type Server } from 'node:http';
 import { createServer as createHttpsServer, request as requestTls } from 'node:https';
 import { createRequire } from 'node:module';
@@ -15,6 +14,7 @@ import type { Rule } from '../../../src/server/access/options.js';
 import { peerFinder } from '../../../src/server/access/peers.js';
 import { createServer } from '../../../src/server/create-server.js';
 import { bindSocket } from '../../../src/server/service/socket.js';
+import { authority } from '../../support/authority.js';
 import { imageNamed, push } from '../../support/pushed-images.js';
 import { requires, testOrSkip } from '../../support/requires.js';
 import { storeError } from '../../support/store-error.js';
@@ -295,25 +295,6 @@ test('a client that is gone is not taken for one of a unix socket', async (t) =>
 });
 
 const needsOpenssl = requires('openssl');
-
-/** Makes a certificate authority, and certificates that it signs. */
-async function authority(t: ExecutionContext) {
-  const directory = await temporaryDirectory(t);
-  const openssl = (...args: readonly string[]): void => {
-    execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' });
-  };
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  openssl('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.pem', '-subj', '/CN=authority', '-days', '2');
-  const read = (name: string): Buffer => readFileSync(join(directory, name));
-  const issue = (name: string, subject: string, names?: string) => {
-    openssl('req', ...key, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', subject);
-    writeFileSync(join(directory, `${name}.ext`), names === undefined ? '' : `subjectAltName=${names}\n`);
-    const by = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2'];
-    openssl('x509', '-req', '-in', `${name}.csr`, ...by, '-extfile', `${name}.ext`, '-out', `${name}.pem`);
-    return { key: read(`${name}.key`), cert: read(`${name}.pem`) };
-  };
-  return { ca: read('ca.pem'), issue };
-}
 
 needsOpenssl('a client certificate that the authority signed is a login', async (t) => {
   const { ca, issue } = await authority(t);

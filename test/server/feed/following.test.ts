@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { EventSource } from 'eventsource';
 import { createParser } from 'eventsource-parser';
@@ -153,11 +152,22 @@ test('the end of the server ends each answer whole, and refuses new ones', async
   await take(sse, 1);
   await write(store, 1, 'new');
   await take(sse, 1);
-  await delay(50);
+  const reader = lines.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  const read = async (isEnough: () => boolean): Promise<void> => {
+    while (!isEnough()) {
+      const { done, value } = (await reader?.read()) ?? { done: true };
+      if (done) return;
+      text += value;
+    }
+  };
+  // All four are sent before the server ends.
+  await read(() => text.split('\n').length > 4);
   await server.close();
   t.deepEqual(await take(sse, 9), []);
+  await read(() => false);
   t.deepEqual(
-    (await linesOf(lines)).map(({ seq }) => seq),
+    (await linesOf(new Response(text))).map(({ seq }) => seq),
     seqs(1, 4),
   );
   const late = await fetch(`${url}/events?format=sse`);

@@ -85,6 +85,9 @@ test('a certificate is read again, and a bad one changes nothing', async (t) => 
   await use('first');
   const { urls, port, reload, notices } = await serving(t, { tls: { cert, key }, listen: [loopback] });
   t.regex(urls[0] ?? '', /^https:\/\/127\.0\.0\.1:/);
+  const plain = await fetch(`http://127.0.0.1:${port}/v2/`);
+  t.is(plain.status, 400);
+  t.like(await plain.json(), { errors: [{ code: 'REQUEST_INVALID', message: 'use https here' }] });
   t.is(await shownName(port), 'first.example');
   await use('second');
   await reload();

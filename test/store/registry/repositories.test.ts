@@ -1,6 +1,6 @@
 import { buffer } from 'node:stream/consumers';
 import test from 'ava';
-import { MAX_KEPT_REPOSITORIES, MAX_SEARCHED_REPOSITORIES } from '../../../src/limits.js';
+import { MAX_KEPT_REPOSITORIES, MAX_KEPT_TAG_LISTS, MAX_SEARCHED_REPOSITORIES } from '../../../src/limits.js';
 import { type Digest, digestOf, type ImageId } from '../../../src/model/digest.js';
 import type { StoredEvent } from '../../../src/model/events.js';
 import { parseReference } from '../../../src/model/reference.js';
@@ -28,6 +28,24 @@ test('repositories and tags are listed in order; a repository without a manifest
   t.is(store.registry.tags(OTHER), undefined);
   await push(store, OTHER, image);
   t.deepEqual(store.registry.tags(OTHER), []);
+});
+
+test('listed tags follow each push and removal, and what a caller does with a list is its own', async (t) => {
+  const store = await temporaryStore(t);
+  const image = await imageNamed('a');
+  await push(store, APP, image, { tags: ['b'] });
+  store.registry.tags(APP)?.push('x');
+  t.deepEqual(store.registry.tags(APP), ['b']);
+  await push(store, APP, image, { tags: ['a', 'b'] });
+  t.deepEqual(store.registry.tags(APP), ['a', 'b']);
+  await store.untag(`${APP}:b`);
+  t.deepEqual(store.registry.tags(APP), ['a']);
+  // More lists than are remembered.
+  const others = Array.from({ length: MAX_KEPT_TAG_LISTS + 1 }, (_, at) => `docker.io/many/r${at}`);
+  for (const [at, other] of others.entries()) await push(store, other, image, { tags: [`${at}`] });
+  for (const [at, other] of [...others.entries(), ...others.entries()]) {
+    t.deepEqual(store.registry.tags(other), [`${at}`]);
+  }
 });
 
 test('manifests and blobs are those of a repository, also after the store was opened again', async (t) => {

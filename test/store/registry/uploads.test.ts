@@ -1,4 +1,4 @@
-import { appendFile, mkdir, open, readdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, open, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
@@ -141,7 +141,7 @@ test('an upload whose bytes come with its last request has no files before it is
   const uploads = await world.open();
   const upload = await uploads.start(REPOSITORY, 'ada');
   t.deepEqual(world.files(), []);
-  // A restart forgets it: nothing came yet.
+  // A crash forgets it: nothing came yet.
   await rejection(t, 'UPLOAD_NOT_FOUND', (await world.open()).upload(REPOSITORY, upload.id));
   const halves = [layer.subarray(0, 60), layer.subarray(60)];
   t.is(await upload.append(chunksOf(halves), 0, { isLast: true }), layer.length);
@@ -153,6 +153,20 @@ test('an upload whose bytes come with its last request has no files before it is
     t.like(each?.measurement, { layer: { diffId: digestOf(tar) } });
     t.deepEqual(each && (await bytesOf(each)), layer);
   }
+});
+
+test('a close records uploads that have no bytes, or says that it cannot', async (t) => {
+  const world = await uploadWorld(t);
+  const uploads = await world.open();
+  const { id } = await uploads.start(REPOSITORY, 'ada');
+  await uploads.end();
+  const again = await world.open();
+  t.is((await again.upload(REPOSITORY, id)).size, 0);
+  await again.start(OTHER, 'ada');
+  await rm(join(world.directory, 'uploads'), { recursive: true });
+  await writeFile(join(world.directory, 'uploads'), 'a file');
+  await again.end();
+  t.regex(world.notices.join(), /could not be recorded/);
 });
 
 test('a last request that breaks off leaves what came, and one that is not the last is continued', async (t) => {
