@@ -5,6 +5,7 @@ import type { EventStore } from '../../store/event-store.js';
 import type { ReferenceEntry, WriteOptions } from '../../store/store.js';
 import { HttpFailure } from '../failure.js';
 import { byInstant } from '../../model/timestamp.js';
+import { noSuchImage } from './failures.js';
 import { type Filters, fitsLabels, refuseOthers, truthOf } from './filters.js';
 import { untilOf } from './image-list.js';
 import { findImage, shortId } from './image-source.js';
@@ -29,6 +30,8 @@ export async function removeNamed(store: EventStore, name: string, options: Remo
   const { id, reference } = findImage(store, name);
   const records: Record[] = [];
   if (reference === undefined) {
+    // The digest of a manifest or index leads to an image too, but names more or less than that.
+    if (!id.startsWith(name.startsWith('sha256:') ? name : `sha256:${name}`)) throw noSuchImage(name);
     const references = store.references(id);
     checkConflict(store, id, { references: isOneRepository(references) ? [] : references, force: options.force });
     await deleteImage(store, id, options, records);

@@ -235,6 +235,20 @@ test('an image of names in several repositories is removed by its id if forced',
   t.true(forced.text.startsWith(`[{"Untagged":"other:1"},{"Untagged":"twice:1"},{"Deleted":"${id}"}`));
 });
 
+test('the digest of a manifest finds an image, and removes none', async (t) => {
+  const engine = await Engine.start(t);
+  await engine.load(archiveBytes('oci-all.tar'));
+  for await (const event of engine.store.log.read({ filter: { type: 'ManifestAdded' }, limit: 1 })) {
+    if (event.type !== 'ManifestAdded') continue;
+    const { digest } = event.manifest;
+    for (const name of [digest, `shop/app@${digest}`]) {
+      t.is((await engine.get<{ Id: string }>(`/images/${digest}/json`)).Id, event.image);
+      t.is((await engine.send('DELETE', `/images/${name}`)).status, 404, name);
+    }
+    t.true(engine.store.map().has(event.image));
+  }
+});
+
 test('a parent that nothing needs any more goes too, unless noprune says not', async (t) => {
   for (const [query, left] of [
     ['', 0],
