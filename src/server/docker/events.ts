@@ -13,6 +13,7 @@ import { waitForReader } from '../service/body-watch.js';
 import type { Service } from '../service.js';
 import { type DockerExchange, minorOf } from './docker.js';
 import { type Filters, fitsLabels, parseFilters, parseTime } from './filters.js';
+import { IMPORT_REASON } from './import.js';
 
 /** Keys of filters that only events of other things than images can match. */
 const OTHERS = ['container', 'daemon', 'network', 'node', 'plugin', 'secret', 'service', 'volume', 'config'];
@@ -221,10 +222,9 @@ class EventWriter {
 /** The image was erased, or its digest is that of an artifact. */
 const WITHOUT_CONFIG: readonly ErrorCode[] = ['SUBJECT_NOT_FOUND', 'CONTENT_ERASED', 'CONFIG_INVALID'];
 
-/** An import makes its layer before, and sets its tag after: the image has its own transaction. */
-function cameBy({ via, transaction }: StoredEvent): string {
+function cameBy({ via, reason }: StoredEvent): string {
   if (via === 'pull' || via === 'mirror') return 'pull';
-  return via === 'docker' && transaction.count === 1 ? 'import' : 'load';
+  return via === 'docker' && reason === IMPORT_REASON ? 'import' : 'load';
 }
 
 function isWanted({ action, id, name }: ImageEvent, filters: Filters): boolean {

@@ -1,7 +1,13 @@
+import type { FileHandle } from 'node:fs/promises';
+import { LayerMeter, requireLayer } from '../../archive/layer-meter.js';
+import { formatTarHeader, TAR_BLOCK_BYTES, tarPadding } from '../../archive/tar-header.js';
+import { StoreError } from '../../errors.js';
 import { containerConfigCodec, type ContainerConfig, newContainerConfig } from '../../model/container-config.js';
-import type { ImageId } from '../../model/digest.js';
+import type { DiffId, ImageId } from '../../model/digest.js';
 import { hostArchitecture, hostOs, parsePlatform } from '../../model/platform.js';
 import type { EventStore } from '../../store/event-store.js';
+import { inSystem, unnamedFile } from '../../store/files/files.js';
+import { writeWhole } from '../../store/files/write-durably.js';
 import type { WriteOptions } from '../../store/store.js';
 import { badRequest } from './failures.js';
 
@@ -19,11 +25,14 @@ interface ImportRequest {
 }
 
 /** Comment of an imported image without another. */
-const IMPORTED = 'Imported from -';
+const COMMENT = 'Imported from -';
+/** Reason of the events of an import. */
+export const IMPORT_REASON = 'docker import';
+const DOING = 'keep a filesystem until it is imported';
 
-/** Makes an image of one layer from a tar, which may be compressed. */
+/** Makes an image of one layer from a tar, which may be compressed: in one transaction, as a load. */
 export async function importImage(
-  store: EventStore,
+  store: Pick<EventStore, 'directory' | 'load'>,
   body: AsyncIterable<Uint8Array>,
   { target, changes, message, platform, write }: ImportRequest,
 ): Promise<ImageId> {
@@ -33,20 +42,50 @@ export async function importImage(
     platform === undefined || platform === ''
       ? { os: hostOs(), architecture: hostArchitecture(), variant: undefined }
       : parsePlatform(platform);
-  const layer = await store.layers.register(body, undefined, write);
+  await using file = await inSystem(DOING, () => unnamedFile(store.directory));
+  const { size, diffId } = await stage(body, file);
+  const created = new Date().toISOString();
+  const comment = message === undefined || message === '' ? COMMENT : message;
+  const facts = { architecture, ...(variant === undefined ? {} : { variant }), comment, created };
+  const rest = { history: [{ created, comment }], os, rootfs: { type: 'layers', diff_ids: [diffId] } };
+  const settings = JSON.parse(containerConfigCodec.encode(newContainerConfig(config))) as unknown;
+  const archive = archiveOf({ ...facts, config: settings, ...rest }, size, file);
+  const { images } = await store.load(archive, { ...write, reason: IMPORT_REASON, tag: target });
+  const [image] = images;
+  if (image === undefined) throw new StoreError('INTERNAL', 'an import made no image');
+  return image.id;
+}
+
+/** Keeps the bytes of a layer, and measures them: its config names it before they can be read again. */
+async function stage(
+  body: AsyncIterable<Uint8Array>,
+  file: FileHandle,
+): Promise<{ readonly size: number; readonly diffId: DiffId }> {
+  const meter = new LayerMeter();
   try {
-    const created = new Date().toISOString();
-    const comment = message === undefined || message === '' ? IMPORTED : message;
-    const rootfs = { type: 'layers', diff_ids: [layer.diffId] };
-    const facts = { architecture, ...(variant === undefined ? {} : { variant }), comment, created };
-    const rest = { history: [{ created, comment }], os, rootfs };
-    const settings = JSON.parse(containerConfigCodec.encode(newContainerConfig(config))) as unknown;
-    const image = await store.create(Buffer.from(JSON.stringify({ ...facts, config: settings, ...rest })), write);
-    if (target !== undefined) await store.tag({ source: image, target }, write);
-    return image;
+    for await (const chunk of body) {
+      await Promise.all([inSystem(DOING, () => writeWhole(file, chunk)), meter.write(chunk)]);
+    }
+    const measurement = await meter.finish();
+    return { size: measurement.blob.size, diffId: requireLayer(measurement).diffId };
   } finally {
-    await store.layers.release(layer, write);
+    meter.destroy();
   }
+}
+
+/** An archive as `docker save` wrote it, of one image and one layer. */
+async function* archiveOf(config: object, size: number, layer: FileHandle): AsyncGenerator<Uint8Array> {
+  const manifest = [{ Config: 'config.json', RepoTags: null, Layers: ['layer.tar'] }];
+  yield formatTarHeader({ type: 'file', name: 'layer.tar', size });
+  yield* layer.createReadStream({ start: 0, autoClose: false }) as AsyncIterable<Uint8Array>;
+  yield tarPadding(size);
+  for (const [name, value] of Object.entries({ 'config.json': config, 'manifest.json': manifest })) {
+    const bytes = Buffer.from(JSON.stringify(value));
+    yield formatTarHeader({ type: 'file', name, size: bytes.length });
+    yield bytes;
+    yield tarPadding(bytes.length);
+  }
+  yield new Uint8Array(2 * TAR_BLOCK_BYTES);
 }
 
 type Settings = { -readonly [Name in keyof ContainerConfig]?: ContainerConfig[Name] };

@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
@@ -69,7 +70,7 @@ test('a load records who sent it, through what, and with which program', async (
     t.deepEqual(
       { actor, via, agent, requestId, address },
       {
-        actor: 'root',
+        actor: userInfo().username,
         via: 'docker',
         agent: 'Docker-Client/28.2.2 (linux)',
         requestId: 'r-1',
@@ -156,6 +157,21 @@ test('an import makes an image of one layer, with the settings of its changes', 
   });
   const [step] = await engine.get<{ Comment: string; Size: number }[]>('/images/dn/imp:1/history');
   t.like(step, { Comment: 'mine', Size: 5 });
+});
+
+test('an import is one transaction, whose events say that it is one', async (t) => {
+  const engine = await Engine.start(t);
+  const body = await buildTar([{ name: 'hello', body: 'hello' }]);
+  await engine.send('POST', '/images/create?fromSrc=-&repo=dn/imp', { body });
+  const types: string[] = [];
+  for await (const { type, transaction, reason } of engine.store.log.read()) {
+    t.deepEqual([transaction, reason], [{ first: 1, count: 3 }, 'docker import']);
+    types.push(type);
+  }
+  t.deepEqual(types, ['LayerAdded', 'ImageCreated', 'ReferenceSet']);
+  const path = `/events?since=0&until=${Math.ceil(Date.now() / 1_000)}&filters=%7B%22event%22%3A%5B%22import%22%5D%7D`;
+  const { text } = await engine.send('GET', path);
+  t.is(lines(text).length, 1);
 });
 
 test('an import without a name is an image without one, which rmi removes with its layer', async (t) => {

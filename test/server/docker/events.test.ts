@@ -81,7 +81,7 @@ test('events have their labels, also once the image is deleted', async (t) => {
 
 test('an import, a pull and a load are told apart', async (t) => {
   const { engine } = await clocked(t);
-  await engine.store.create(imageConfig('one'), { via: 'docker' });
+  await engine.store.create(imageConfig('one'), { via: 'docker', reason: 'docker import' });
   await engine.store.create(imageConfig('two'), { via: 'mirror' });
   await engine.store.create(imageConfig('three'));
   t.deepEqual(told(await replay(engine, `since=0&${END}`)), [
