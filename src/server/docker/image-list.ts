@@ -42,7 +42,7 @@ const KEYS = ['dangling', 'label', 'label!', 'before', 'since', 'reference', 'un
 /** Images between two turns of other requests: each is a read of its config. */
 const IMAGES_A_TURN = 200;
 /** The time of an image without one is Go's zero time. */
-export const NO_TIME = instantOf(ZERO_TIMESTAMP);
+const NO_TIME = instantOf(ZERO_TIMESTAMP);
 
 /** Lists images, newest first. @throws {HttpFailure} 400 for a filter, 404 for the image that it names */
 export async function listImages(source: ImageSource, request: ListRequest): Promise<readonly ImageSummary[]> {

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { request } from 'node:http';
 import { userInfo } from 'node:os';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -89,6 +91,20 @@ test('what is no archive is refused once all of it was sent, and leaves nothing'
   t.is(status, 400);
   t.is(headers['content-type'], 'application/json');
   t.regex((JSON.parse(text) as { message: string }).message, /^cannot read the archive: /);
+  t.is(engine.store.log.head.seq, 0);
+});
+
+test('a client that leaves in the middle of a load or an import leaves nothing', async (t) => {
+  const engine = await Engine.start(t);
+  for (const path of ['/images/load', '/images/create?fromSrc=-']) {
+    const sent = request({ socketPath: engine.socket, method: 'POST', path, agent: false });
+    const failed = once(sent, 'error');
+    sent.write(archiveBytes('docker25-all.tar').subarray(0, 100_000));
+    await sleep(50);
+    sent.destroy();
+    await failed;
+  }
+  t.is((await engine.send('GET', '/_ping')).text, 'OK');
   t.is(engine.store.log.head.seq, 0);
 });
 
