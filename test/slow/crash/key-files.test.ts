@@ -47,7 +47,9 @@ async function underEveryFault(
     'the trace has the calls',
   );
   let injected = 0;
-  const waiting = points.flatMap((point) => FAULTS.map((fault) => ({ point, fault })));
+  const faults = points.flatMap((point) => FAULTS.map((fault) => ({ point, fault })));
+  // strace counts each thread's calls: the n-th of two threads is one fault.
+  const waiting = [...new Map(faults.map((each) => [nameOf(each.point, each.fault), each])).values()];
   const work = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const name = nameOf(next.point, next.fault);
