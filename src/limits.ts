@@ -50,6 +50,8 @@ export const MAX_SEARCHED_REPOSITORIES = 100;
 export const MIRROR_WAIT_MS = 20_000;
 /** Milliseconds that a reader waits for an upstream to say what a tag is now, where the mirror has an answer. */
 export const MIRROR_LOOK_MS = 5_000;
+/** Milliseconds after such a wait in which readers of that repository get what the mirror has at once. */
+export const MIRROR_RETRY_MS = 10_000;
 /** Tags of which a mirror remembers when it saw them last. */
 export const MAX_SIGHTED_TAGS = 100_000;
 /** Repositories whose connections upstream a mirror keeps. */

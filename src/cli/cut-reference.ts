@@ -1,4 +1,4 @@
-import { StoreError } from '../errors.js';
+import { isStoreError, StoreError } from '../errors.js';
 import { familiarReference, parseReference } from '../model/reference.js';
 import type { ReferenceEntry } from '../store/store.js';
 
@@ -9,6 +9,12 @@ const ID = /^(?:sha256:[0-9a-f]{1,64}|[0-9a-f]{7,64})$/;
 /** Whether `name` may be an id, a digest, or its first digits. A reference of that name goes first. */
 export function mayBeId(name: string): boolean {
   return ID.test(name);
+}
+
+/** Whether `name`, which failed as a reference with `error`, may be an id: other failures are the user's to hear. */
+export function mayBeIdAfter(error: unknown, name: string): boolean {
+  const isNone = isStoreError(error, 'REFERENCE_NOT_FOUND') || isStoreError(error, 'REFERENCE_INVALID');
+  return isNone && mayBeId(name);
 }
 
 /** Returns the pattern of the references that a cut reference begins, removed ones too; any other text as it is. */

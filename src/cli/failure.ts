@@ -32,7 +32,12 @@ export async function reportFailure(
   if (reason instanceof CommanderError) return reason.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   if (reason instanceof AggregateError) return reportAll(reason.errors, io, { out, err }, { color, typed });
   const colors = colorsFor(io.stderr, io.env, color);
-  for (const line of await failureLines(reason, colors, io.env, typed)) await err.line(line);
+  const lines = await failureLines(reason, colors, io.env, typed);
+  try {
+    for (const line of lines) await err.line(line);
+  } catch {
+    // Nobody reads it: the exit code is what is left to say.
+  }
   return exitCodeOf(reason);
 }
 

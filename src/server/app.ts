@@ -42,7 +42,8 @@ export function buildApp(service: Service): Hono<ServerEnv> {
   });
   app.onError((error, c) => {
     const { incoming } = (c.env as Partial<ServerEnv['Bindings']> | undefined) ?? {};
-    const isOurs = answerTo(error).status === 500 || isStoreError(error, 'OUTCOME_UNKNOWN');
+    const isOurs =
+      answerTo(error).status === 500 || isStoreError(error, 'OUTCOME_UNKNOWN') || isStoreError(error, 'DISK_FULL');
     if (isOurs && !isBrokenOff(incoming, error)) service.onFailure(error);
     const answer = failedResponse(error);
     // Nobody reads the rest of its body: the next request would wait behind that for ever.

@@ -14,8 +14,7 @@ import type { WriteOptions } from '../store/store.js';
 import type { Action, Connection, Grant, Refusal } from './access/access.js';
 import { AccessRefusal, refuseAction, refuseCredentials } from './access/refusal.js';
 import type { HttpFailure } from './failure.js';
-import type { NextBuffer } from '../store/files/write-durably.js';
-import { borrowBuffers, giveBack } from './lent-buffers.js';
+import { type NextBuffer, twoBuffers } from '../store/files/write-durably.js';
 import { boundPath } from './service/socket.js';
 import type { TrustedProxies } from './service/proxies.js';
 import type { Service } from './service.js';
@@ -282,6 +281,30 @@ interface Sending extends AnswerHead {
 export function lent(c: Exchange, sending: Sending, chunks: LentChunks): Promise<Response> | undefined {
   const outgoing = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.outgoing;
   return outgoing === undefined ? undefined : sendLent(outgoing, sending, chunks);
+}
+
+/** Up to here bytes have buffers of their own size. */
+const SMALL_BYTES = 64 * 1024;
+/** Pairs of 2 MiB that wait for the next answer. */
+const KEPT_PAIRS = 8;
+
+/** Two buffers for one answer, in turn. */
+interface BufferPair {
+  readonly next: NextBuffer;
+  readonly isKept: boolean;
+}
+
+const kept: BufferPair[] = [];
+
+/** Returns buffers for an answer of `size` bytes that nobody else uses. */
+function borrowBuffers(size: number): BufferPair {
+  if (size <= SMALL_BYTES) return { next: () => new Uint8Array(size), isKept: false };
+  return kept.pop() ?? { next: twoBuffers(), isKept: true };
+}
+
+/** Takes back buffers of which no chunk is still in use. */
+function giveBack(pair: BufferPair): void {
+  if (pair.isKept && kept.length < KEPT_PAIRS) kept.push(pair);
 }
 
 async function sendLent(outgoing: ServerResponse, sending: Sending, chunks: LentChunks): Promise<Response> {

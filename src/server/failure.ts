@@ -1,4 +1,4 @@
-import { type ErrorKind, StoreError } from '../errors.js';
+import { type ErrorCode, type ErrorKind, StoreError } from '../errors.js';
 
 /**
  * Codes of answers that report a failure: those of the OCI distribution spec (spec.md, "Error
@@ -60,6 +60,13 @@ const statusOfKind: Readonly<Record<ErrorKind, number>> = {
   Internal: 500,
 };
 
+/** What clients are told of errors whose messages name files of the server: its operator gets those. */
+const publicMessages: Readonly<Partial<Record<ErrorCode, string>>> = {
+  DISK_FULL: 'no space is left on the disk of the server',
+  IO_FAILED: 'the server cannot use a file of its store',
+  STORE_CLOSED: 'the store is closed',
+};
+
 /** An answer to a failed request. */
 interface FailureAnswer {
   readonly status: number;
@@ -77,7 +84,8 @@ export function answerTo(error: unknown): FailureAnswer {
     return { status, headers, body: { errors: [{ code, message, ...(detail === undefined ? {} : { detail }) }] } };
   }
   if (error instanceof StoreError) {
-    const { code, message, kind } = error;
+    const { code, kind } = error;
+    const message = publicMessages[code] ?? error.message;
     const headers: Record<string, string> = kind === 'Unavailable' ? { 'retry-after': '5' } : {};
     return { status: statusOfKind[kind], headers, body: { errors: [{ code, message }] } };
   }

@@ -189,7 +189,8 @@ export interface RegistryStore extends RegistryReads {
   push(request: PushRequest, options?: WriteOptions): Promise<PushResult>;
   /**
    * Sets a tag to what it stands for already, which is an event: `options.reason` says why it stays.
-   * @throws {StoreError} REFERENCE_NOT_FOUND
+   * @throws {StoreError} REFERENCE_NOT_FOUND; BLOB_NOT_FOUND if it is an index that names what another
+   *   repository has, and this one lacks
    */
   confirm(repository: string, tag: string, options?: WriteOptions): Promise<void>;
   /**

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { StoreError } from '../../src/errors.js';
-import { isCutReference, wholeReference } from '../../src/cli/cut-reference.js';
+import { isCutReference, mayBeIdAfter, wholeReference } from '../../src/cli/cut-reference.js';
 import { archive, type Session, startSession } from './session.js';
 
 const APP = 'docker.io/shop/app';
@@ -21,6 +21,14 @@ test('what is no repository with 7 to 63 digits is not cut', (t) => {
     t.false(isCutReference(name), name);
     t.is(wholeReference(name, source), undefined, name);
   }
+});
+
+test('a name is taken for an id only where there is no such reference: other failures are reported', (t) => {
+  for (const code of ['REFERENCE_NOT_FOUND', 'REFERENCE_INVALID'] as const) {
+    t.true(mayBeIdAfter(new StoreError(code, ''), 'abababab'), code);
+    t.false(mayBeIdAfter(new StoreError(code, ''), 'shop/app'), code);
+  }
+  for (const error of [new StoreError('LOG_CORRUPT', ''), new Error('')]) t.false(mayBeIdAfter(error, 'abababab'));
 });
 
 test('a cut digest that fits several references, or none, says how many', (t) => {

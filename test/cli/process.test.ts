@@ -168,3 +168,15 @@ testOrSkip(noFullDevice)('a full output is reported in a line, even if the comma
     t.regex(said, /^imagelog: cannot write the output: .*\n(?:hint: .*\n)?$/, argv[0]);
   }
 });
+
+testOrSkip(noFullDevice)('a failure that cannot be printed keeps its exit code', async (t) => {
+  const folder = await temporaryDirectory(t);
+  const store = await openStore(join(folder, 'store'));
+  await store.close();
+  const full = await open('/dev/full', 'w');
+  const env = { ...process.env, IMAGELOG_STORE: join(folder, 'store') };
+  const child = spawn(process.execPath, [main, 'inspect', 'nothing'], { env, stdio: ['ignore', 'ignore', full.fd] });
+  const [code] = await once(child, 'close');
+  await full.close();
+  t.is(code, 3);
+});

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer } from 'node:http';
 import { connect, createServer as createSocketServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -24,6 +25,7 @@ import { COMMAND_PROTOCOL, FrameChannel, fromClient, fromServer, objectOf } from
 import { createServer } from '../../src/server/create-server.js';
 import { readSigner } from '../../src/store/on-demand.js';
 import { openStore } from '../../src/store/open/open-store.js';
+import { testOrSkip } from '../support/requires.js';
 import { upgradeRequest } from './raw-command.js';
 import { type Served, serveHere } from './serve-here.js';
 import { archive, type Ran, type Session, startSession, type Surroundings } from './session.js';
@@ -189,6 +191,19 @@ test('a server takes no private key, and says whether it has one itself', async 
   t.regex(signed.stderr, /signs with its own key: leave out --key/);
 });
 
+test('a write says that the key of a variable is not used, a read does not', async (t) => {
+  const { anywhereIn } = await start(t);
+  const withKey = (...argv: string[]): Promise<Ran> => anywhereIn({ env: { IMAGELOG_KEY: 'log.key' } }, ...argv);
+  const { code, stderr } = await withKey('tag', 'tiny:1', 'a:1');
+  t.is(code, 0);
+  t.regex(
+    stderr,
+    /^imagelog: notice: the key of \$IMAGELOG_KEY is not used: a server signs with its own, or not at all$/m,
+  );
+  t.notRegex((await withKey('images')).stderr, /notice/);
+  t.notRegex((await withKey('tag', 'tiny:1', 'a:2', '--key', 'log.key')).stderr, /notice/, 'an error says it');
+});
+
 test('a socket without a server costs nothing: the files answer', async (t) => {
   const { anywhere, session, served } = await start(t);
   await served.stop();
@@ -240,6 +255,37 @@ test('an output that breaks or fails ends the command as it would here', async (
     }
   }
   t.deepEqual(served.failures, []);
+});
+
+const noFullDevice = existsSync('/dev/full') ? undefined : 'the system has no /dev/full';
+
+testOrSkip(noFullDevice)('a process whose output is full fails, also when a server runs the command', async (t) => {
+  const { served } = await start(t);
+  for (const argv of [['images'], ['log', '--json'], ['save', 'tiny:1']]) {
+    const full = await open('/dev/full', 'w');
+    const child = spawn(process.execPath, [main, '--store', served.store.directory, ...argv], {
+      stdio: ['ignore', full.fd, 'pipe'],
+    });
+    const [said, [code]] = await Promise.all([text(child.stderr as Readable), once(child, 'close')]);
+    await full.close();
+    t.is(code, 1, argv[0]);
+    t.regex(said, /^imagelog: cannot write the output: ENOSPC/, argv[0]);
+  }
+  t.is(served.ran(), 3);
+});
+
+test('a follower that lost the reader of its output ends with the next event', async (t) => {
+  const { anywhere, served } = await start(t);
+  const child = spawn(process.execPath, [main, '--store', served.store.directory, 'log', '--follow'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  t.teardown(() => child.kill('SIGKILL'));
+  await once(child.stdout, 'data');
+  child.stdout.destroy();
+  const ended = Promise.all([text(child.stderr), once(child, 'close')]);
+  await anywhere('tag', 'tiny:1', 'a:1');
+  const [said, [code]] = await ended;
+  t.deepEqual({ code: code as unknown, said }, { code: 0, said: '' });
 });
 
 test('a follower sees what others write, and ends with its client', async (t) => {
@@ -395,6 +441,7 @@ test('malformed frames end the connection, and nothing else', async (t) => {
     await once(socket, 'close');
     t.is((await anywhere('resolve', 'tiny:1')).code, 0, `after row ${at}`);
   }
+  t.deepEqual(served.failures, [], 'the operator has no part in them');
 });
 
 test('other protocols, paths and too many commands are refused by status', async (t) => {

@@ -67,7 +67,10 @@ export async function runRemote(
   try {
     for await (const frame of channel.frames()) {
       const exit = await remote.receive(frame);
-      if (exit !== undefined) return exit.declined === true ? undefined : exit.code;
+      if (exit === undefined) continue;
+      if (exit.declined === true) return undefined;
+      if (target.may !== 'read') tellOfKey(argv, io);
+      return exit.code;
     }
   } catch (error) {
     if (!(error instanceof FrameError)) throw error;
@@ -78,6 +81,13 @@ export async function runRemote(
     await remote.end();
   }
   throw lost(target);
+}
+
+/** A private key does not leave its machine: with `--key` the server refuses, a variable may be meant for others. */
+function tellOfKey(argv: readonly string[], { env, stderr }: CliIo): void {
+  const isTyped = argv.some((word) => word === '--key' || word.startsWith('--key='));
+  if (isTyped || nonEmpty(env['IMAGELOG_KEY']) === undefined || stderr.destroyed) return;
+  stderr.write('imagelog: notice: the key of $IMAGELOG_KEY is not used: a server signs with its own, or not at all\n');
 }
 
 /** The server said nothing of how the command ended. */
@@ -136,7 +146,8 @@ class RemoteRun {
     this.#io = io;
     this.#channel = channel;
     for (const name of ['stdout', 'stderr'] as const) {
-      io[name].on('error', () => this.#reportFailure(name, io[name]));
+      // The standard outputs of a process do not remember that they failed.
+      io[name].on('error', (error: Error) => this.#reportFailure(name, error));
     }
   }
 
@@ -145,11 +156,11 @@ class RemoteRun {
     switch (frame.kind) {
       case fromServer.stdout:
       case fromServer.stderr:
-        await this.#write(this.#io[OUTPUT_KINDS[frame.kind]], frame.payload);
+        await this.#write(OUTPUT_KINDS[frame.kind], this.#io[OUTPUT_KINDS[frame.kind]], frame.payload);
         return undefined;
       case fromServer.pager:
         this.#pager ??= await this.#startPager();
-        await this.#write(this.#pager, frame.payload);
+        await this.#write('pager', this.#pager, frame.payload);
         return undefined;
       case fromServer.request:
         this.#answer(objectOf(frame));
@@ -198,7 +209,7 @@ class RemoteRun {
     const { pagerCommand, PagerProcess } = await import('../pager.js');
     const { env, stdout } = this.#io;
     const pager = new PagerProcess(pagerCommand(env) ?? 'cat', stdout.columns ?? 0, this.#io);
-    pager.on('error', () => this.#reportFailure('pager', pager));
+    pager.on('error', (error: Error) => this.#reportFailure('pager', error));
     return pager;
   }
 
@@ -218,20 +229,22 @@ class RemoteRun {
   async #flush(output: unknown): Promise<object> {
     const stream = output === 'pager' ? this.#pager : this.#io[output === 'stdout' ? 'stdout' : 'stderr'];
     if (stream === undefined) return {};
-    if (!stream.destroyed) await new Promise<void>((resolve) => stream.write('', () => resolve()));
-    if (output === 'stdout' || output === 'stderr' || output === 'pager') this.#reportFailure(output, stream);
+    const failure = stream.destroyed
+      ? stream.errored
+      : await new Promise<Error | null | undefined>((resolve) => stream.write('', resolve));
+    if (output === 'stdout' || output === 'stderr' || output === 'pager') this.#reportFailure(output, failure);
     return {};
   }
 
-  async #write(stream: OutputStream, bytes: Uint8Array): Promise<void> {
-    if (stream.destroyed || stream.errored !== null || stream.write(bytes)) return;
+  async #write(output: OutputName, stream: OutputStream, bytes: Uint8Array): Promise<void> {
+    if (this.#reported.has(output) || stream.destroyed || stream.write(bytes)) return;
     await drained(stream);
   }
 
   /** Tells the server once that an output has lost its reader, or failed. */
-  #reportFailure(output: OutputName, { errored }: OutputStream): void {
-    if (errored === null || errored === undefined || this.#reported.has(output)) return;
+  #reportFailure(output: OutputName, failure: Error | null | undefined): void {
+    if (failure === null || failure === undefined || this.#reported.has(output)) return;
     this.#reported.add(output);
-    void this.#channel.json(fromClient.outputFailed, { output, error: toWire(errored) });
+    void this.#channel.json(fromClient.outputFailed, { output, error: toWire(failure) });
   }
 }

@@ -6,7 +6,7 @@ import type { EventStore } from '../../store/event-store.js';
 import type { ReferenceInterval } from '../../store/past/audit.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
-import { mayBeId } from '../cut-reference.js';
+import { mayBeIdAfter } from '../cut-reference.js';
 import { PATTERN_HINT } from '../event-selection.js';
 import { summaryFormat, wholeFormat } from '../events.js';
 import { withOwnHint } from '../hints.js';
@@ -112,7 +112,7 @@ async function intervalsOf({ store, seq, images }: Reading, name: string): Promi
   try {
     return await ownOf(name);
   } catch (error) {
-    if (!mayBeId(name)) throw error;
+    if (!mayBeIdAfter(error, name)) throw error;
   }
   const references = referencesTo(images, name);
   if (references.length === 0)

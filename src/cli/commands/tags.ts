@@ -1,11 +1,10 @@
 import { type Digest, type ImageId, isDigest } from '../../model/digest.js';
 import { canonicalReference, familiarReference } from '../../model/reference.js';
-import { isStoreError } from '../../errors.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { ReferenceEntry } from '../../store/store.js';
 import type { Grammar } from '../command.js';
 import { pointedText } from '../events.js';
-import { isCutReference, mayBeId } from '../cut-reference.js';
+import { isCutReference, mayBeIdAfter } from '../cut-reference.js';
 import { UsageError } from '../exit-codes.js';
 import { answer, type CommandContext, isForPeople, writeJson } from '../context.js';
 import { openFor, openReading, tellDeciding } from '../open-for.js';
@@ -119,9 +118,7 @@ async function resolve(
     if (context.json) return await writeJson(context, { reference, image });
     await context.out.line(image);
   } catch (error) {
-    if (!mayBeId(name) || !(isStoreError(error, 'REFERENCE_NOT_FOUND') || isStoreError(error, 'REFERENCE_INVALID'))) {
-      throw error;
-    }
+    if (!mayBeIdAfter(error, name)) throw error;
     await resolveFound(context, name, platform);
   }
 }

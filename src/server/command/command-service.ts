@@ -20,7 +20,7 @@ import type { RequestReport } from '../service/request-report.js';
 import type { Service } from '../service.js';
 import { type CommandCall, CommandStopped, type RunCommand } from './command-call.js';
 import { ignoreUpgrade } from './ignored-upgrade.js';
-import { COMMAND_PATH, COMMAND_PROTOCOL, type Frame, FrameChannel, fromClient } from './frames.js';
+import { COMMAND_PATH, COMMAND_PROTOCOL, type Frame, FrameChannel, FrameError, fromClient } from './frames.js';
 
 /** Takes connections that ask to run commands, and runs them. */
 export class CommandService {
@@ -157,7 +157,7 @@ export class CommandService {
       await runCommand({ ...caller, start, channel, frames, signal });
     } catch (error) {
       // There is no answer to give: the connection ends, and a client of ours says so.
-      this.#service.onFailure(error);
+      if (!(error instanceof FrameError)) this.#service.onFailure(error);
     } finally {
       await left(socket, frames);
       watch.end();

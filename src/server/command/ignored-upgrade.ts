@@ -15,6 +15,8 @@ export function ignoreUpgrade(request: IncomingMessage, socket: Connection, head
   const { server, _httpMessage: earlier } = socket;
   // An answer to an earlier request of the connection goes first.
   if (earlier != null) {
+    // A client may be gone at any moment; nobody else listens meanwhile.
+    socket.once('error', () => socket.destroy());
     earlier.once('close', () => ignoreUpgrade(request, socket, head));
     return;
   }

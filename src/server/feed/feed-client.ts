@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 import { MAX_FEED_CHUNK_BYTES } from '../../limits.js';
 import { isStoreError } from '../../errors.js';
 import type { EventFilter, StoreLog } from '../../store/follow/event-filter.js';
+import { answerTo } from '../failure.js';
 import type { Channel, ChannelClient } from './channel.js';
 import type { FeedFormat } from './feed-format.js';
 import type { Beating, ReaderSlots, Servable, Turns } from './turns.js';
@@ -226,7 +227,7 @@ export class FeedClient implements ChannelClient, Servable, Beating {
       return;
     }
     this.#shared.onFailure(error);
-    const [code, message] = isStoreError(error) ? [error.code, error.message] : ['INTERNAL', 'the server failed'];
+    const [{ code, message }] = answerTo(error).body.errors;
     const text = format.failure(code, message);
     // A part of an answer must not look whole.
     if (text === undefined) out.destroy();

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isStoreError, StoreError } from '../../errors.js';
-import { MIRROR_LOOK_MS } from '../../limits.js';
+import { MAX_MIRROR_CLIENTS, MIRROR_LOOK_MS, MIRROR_RETRY_MS } from '../../limits.js';
 import { type Descriptor, type Digest, isContentName, isDigest } from '../../model/digest.js';
+import { RecentMap } from '../../model/recent-map.js';
 import { familiarReference } from '../../model/reference.js';
 import type { RegistryOptions } from '../../registry-client/registry-session.js';
 import type { EventStore } from '../../store/event-store.js';
@@ -61,6 +62,8 @@ export class Mirror {
   readonly #copies: Copies;
   readonly #sightings: Sightings;
   readonly #looking = new Map<string, Promise<Sighting>>();
+  /** When repositories whose upstream hangs may be waited for again. */
+  readonly #hanging = new RecentMap<string, number>(MAX_MIRROR_CLIENTS);
 
   /** @throws {TypeError} for a rule that cannot be used; StoreError FILTER_INVALID */
   constructor(rules: readonly MirrorRule[], parts: MirrorParts) {
@@ -136,11 +139,18 @@ export class Mirror {
 
   /** Who has an answer already does not wait for an upstream that hangs. */
   async #upstreamNow({ repository, tag, known }: Tag): Promise<Descriptor | undefined> {
-    const looking = this.#upstreams.with(repository, (client) => client.head(tag));
+    const { now } = this.#parts;
+    if (known !== undefined && (this.#hanging.get(repository) ?? -Infinity) > now()) throw new Error('no answer yet');
+    const looking = this.#upstreams.with(repository, async (client) => {
+      const upstream = await client.head(tag);
+      this.#hanging.delete(repository);
+      return upstream;
+    });
     if (known === undefined) return looking;
     const upstream = await within(MIRROR_LOOK_MS, looking);
-    if (upstream === LATE) throw new Error('no answer in time');
-    return upstream;
+    if (upstream !== LATE) return upstream;
+    this.#hanging.set(repository, now() + MIRROR_RETRY_MS);
+    throw new Error('no answer in time');
   }
 
   async #compared({ reference, known }: Tag, digest: Digest): Promise<Found> {
@@ -215,8 +225,15 @@ export class Mirror {
 
   /** Records a sighting that leaves the tag as it is. Resolves with false if the store cannot: the next tries again. */
   async #record({ repository, tag, origin }: Tag, reason: string): Promise<boolean> {
+    const confirm = (): Promise<void> =>
+      this.#parts.store.registry.confirm(repository, tag, { ...origin, via: 'mirror', reason });
     try {
-      await this.#parts.store.registry.confirm(repository, tag, { ...origin, via: 'mirror', reason });
+      await confirm().catch(async (error: unknown) => {
+        if (!isStoreError(error, 'BLOB_NOT_FOUND')) throw error;
+        // Another repository has them: this one gets them from its own upstream, or not at all.
+        for (const digest of digestsIn(error)) await this.#copies.copy({ repository, digest, origin });
+        await confirm();
+      });
       return true;
     } catch (error) {
       this.#notice(`cannot record "${reason}"`, error);
@@ -238,6 +255,11 @@ export class Mirror {
       await delay(rule.watchMs, undefined, { signal, ref: false }).catch(() => undefined);
     }
   }
+}
+
+function digestsIn({ data }: StoreError): Digest[] {
+  const { digests } = data;
+  return Array.isArray(digests) ? digests.filter((digest): digest is Digest => isDigest(String(digest))) : [];
 }
 
 function notFollowed(how: NotFollowed, difference: string): string {

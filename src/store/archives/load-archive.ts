@@ -10,7 +10,7 @@ import type { Digest, ImageId } from '../../model/digest.js';
 import { canonicalReference, parseRepository } from '../../model/reference.js';
 import { mustBeBoolean, mustBeSignal, mustBeText, platformsOf } from '../argument-types.js';
 import { chainOf } from '../commands/images.js';
-import { decideLoad } from '../commands/load.js';
+import { decideLoad, type LoadPolicy } from '../commands/load.js';
 import type { StoreContext } from '../context.js';
 import { openRegularFile, systemCode } from '../files/files.js';
 import { bufferPair, readAhead } from '../files/read-ahead.js';
@@ -118,8 +118,8 @@ export async function discardStaged(contents: ArchiveContents, { onNotice }: Sto
 interface LoadedBy {
   readonly origin: Origin;
   readonly overwrite: boolean;
-  /** References that are set only where they still have their target. */
-  readonly refreshed?: ReadonlySet<string> | undefined;
+  /** As `LoadPolicy` has them. */
+  readonly refreshed?: LoadPolicy['refreshed'];
 }
 
 /** Loads what was read of an archive, in one atomic transaction. Its files are the blob store's. */

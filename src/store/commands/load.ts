@@ -17,16 +17,19 @@ import { checkImage, imageCreated, type ImagePolicy } from './images.js';
 import { chainOnTop } from './layers.js';
 import type { Decide, DecisionState } from './decision.js';
 import { descendsFrom } from './metadata.js';
-import { annotationsOf, keepsImages, lostPlatforms, type ReferenceTarget, setReference } from './tag.js';
+import { annotationsOf, keepsImages, lostPlatforms, type ReferenceTarget, setReference, storedOf } from './tag.js';
 
-interface LoadPolicy {
+export interface LoadPolicy {
   readonly images: ImagePolicy;
   /** Whether this store keeps layers and manifests. */
   readonly keepsLayers: boolean;
   /** Whether a reference to another image may be moved. */
   readonly overwrite: boolean;
-  /** References that are set only where they still have their target. */
-  readonly refreshed?: ReadonlySet<string> | undefined;
+  /**
+   * References that are set only where they still have their target, and while the store has none of
+   * the manifests that these functions return: set again, they would lead to them.
+   */
+  readonly refreshed?: ReadonlyMap<string, () => readonly Digest[]> | undefined;
   /** Reads an image of the store. */
   readonly readImage: (id: ImageId) => Image;
 }
@@ -163,8 +166,11 @@ class LoadPlan {
 
   addReference(arriving: ArchiveReference): void {
     const { reference, target } = arriving;
-    const isRefreshed = this.#policy.refreshed?.has(reference) === true;
-    if (isRefreshed && this.#state.reference(reference)?.target?.digest !== target?.digest) return;
+    const lacking = this.#policy.refreshed?.get(reference);
+    if (lacking !== undefined) {
+      if (this.#state.reference(reference)?.target?.digest !== target?.digest) return;
+      if (storedOf(lacking(), this.#state).length > 0) return;
+    }
     const wanted = this.#withWholePlatforms(arriving);
     if (wanted.image === undefined) this.#nameArtifact(wanted);
     else this.#nameImage(wanted, wanted.image);

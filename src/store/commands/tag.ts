@@ -195,15 +195,26 @@ export function setReference(
   return replaced(entry, wanted);
 }
 
+/** Returns those of some manifests that the store has. */
+export function storedOf(manifests: Iterable<Digest>, state: DecisionState): Digest[] {
+  return [...manifests].filter((digest) => (state.imageOf(digest) ?? state.artifact(digest)) !== undefined);
+}
+
 /**
- * Decides to set a reference to what it stands for: the event says why it stays.
- * @throws {StoreError} as a decision: REFERENCE_NOT_FOUND
+ * Decides to set a reference to what it stands for: the event says why it stays. It leads from then
+ * on to all that its target names: `lackingBelow` returns what of that its repository lacks.
+ * @throws {StoreError} as a decision: REFERENCE_NOT_FOUND, BLOB_NOT_FOUND if another repository has it
  */
-export function decideConfirm(reference: string): Decide<void> {
+export function decideConfirm(reference: string, lackingBelow: (target: Digest) => Iterable<Digest>): Decide<void> {
   return (state) => {
     const entry = state.reference(reference);
     if (entry === undefined) throw referenceNotFound(reference);
     const { image, target, platforms } = entry;
+    const digests = target === undefined ? [] : storedOf(lackingBelow(target.digest), state);
+    if (digests.length > 0) {
+      const message = `the repository of ${reference} lacks what the index names: ${digests.slice(0, 3).join(', ')}`;
+      throw new StoreError('BLOB_NOT_FOUND', message, { data: { reference, digests } });
+    }
     return {
       events: [replaced(entry, { reference, image, target, platforms, ...annotationsOf(entry) })],
       result: undefined,

@@ -7,8 +7,6 @@ import { inSystem, openRegularFile } from '../files/files.js';
 import { readAhead } from '../files/read-ahead.js';
 import { RunningSync, writeWhole } from '../files/write-durably.js';
 import { byteChunks } from '../layers/blob-store.js';
-import { GatheredChunks } from './gathered-chunks.js';
-import { nextChunk } from './next-chunk.js';
 import type { FoundUpload } from './upload-folder.js';
 import type { UploadQuota } from './upload-quota.js';
 import type { AppendOptions, StagedUpload, Upload } from '../registry-store.js';
@@ -362,6 +360,65 @@ interface Taking {
   readonly signal: AbortSignal;
   readonly take: (chunk: Uint8Array) => Promise<void>;
   readonly isPatient: boolean;
+}
+
+/** Sockets give 64 KiB at most: each write and each turn of a decoder costs as much as some of these. */
+const GATHERED_BYTES = 256 * 1024;
+/** A slow sender has no more. */
+const FIRST_BYTES = 16 * 1024;
+
+/** Joins small chunks, which their sender may reuse, into larger ones. */
+class GatheredChunks {
+  #buffer = new Uint8Array(0);
+  #size = 0;
+
+  get isEmpty(): boolean {
+    return this.#size === 0;
+  }
+
+  /** Returns whether there is room for `chunk`; else `rest` goes first, and what fits nowhere by itself. */
+  fits(chunk: Uint8Array): boolean {
+    return this.#size + chunk.length <= GATHERED_BYTES;
+  }
+
+  /** Adds a copy of a chunk that fits. */
+  add(chunk: Uint8Array): void {
+    const size = this.#size + chunk.length;
+    if (size > this.#buffer.length) {
+      const larger = new Uint8Array(Math.min(GATHERED_BYTES, Math.max(FIRST_BYTES, 2 * size)));
+      larger.set(this.#buffer.subarray(0, this.#size));
+      this.#buffer = larger;
+    }
+    this.#buffer.set(chunk, this.#size);
+    this.#size = size;
+  }
+
+  /** Returns what was added since the last call, valid until the next `add`. */
+  rest(): Uint8Array {
+    const rest = this.#buffer.subarray(0, this.#size);
+    this.#size = 0;
+    return rest;
+  }
+}
+
+/**
+ * Pulls the next chunk, unless `signal` aborts first: it rejects with the signal's reason even
+ * while the source hangs. A listener for each pull, since a race against one promise for all of
+ * them would keep every pull in memory.
+ */
+function nextChunk(
+  chunks: AsyncIterator<Uint8Array>,
+  signal: AbortSignal,
+): Promise<IteratorResult<Uint8Array, unknown>> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(signal.reason);
+    if (signal.aborted) return stop();
+    signal.addEventListener('abort', stop, { once: true });
+    chunks
+      .next()
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', stop));
+  });
 }
 
 /** Milliseconds without a chunk after which those that came are written. */

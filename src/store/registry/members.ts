@@ -14,6 +14,8 @@ export interface Members {
   readonly blobs: ReadonlyMap<ContentName, Descriptor>;
   /** Indexes by what they name. */
   readonly indexesOf: ReadonlyMap<Digest, ReadonlySet<Digest>>;
+  /** Returns the manifests that an index of the repository, or one below it, names and the repository lacks. */
+  lackingBelow(index: Digest): ReadonlySet<Digest>;
 }
 
 /** What members need of the store. */
@@ -67,6 +69,18 @@ export class RepositoryMembers implements Members {
 
   get blobs(): ReadonlyMap<ContentName, Descriptor> {
     return this.#blobs.byName;
+  }
+
+  lackingBelow(index: Digest): Set<Digest> {
+    const lacking = new Set<Digest>();
+    const below = new Set([index]);
+    // A set gives also what is added while it is read.
+    for (const digest of below) {
+      const member = this.#members.get(digest);
+      if (member === undefined) lacking.add(digest);
+      for (const { target } of member?.links.manifests ?? []) below.add(target.digest);
+    }
+    return lacking;
   }
 
   /** Sets a reference to what it stands for; undefined removes it. Returns whether the members are right. */

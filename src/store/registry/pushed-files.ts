@@ -40,8 +40,8 @@ export class PushedFiles implements NamedFiles {
   readonly #foreign: ReadonlySet<ContentName>;
   /** Staged blobs that were given out. */
   readonly #lent = new Set<Digest>();
-  /** References to indexes that lead to what is pushed. */
-  readonly refreshed = new Set<string>();
+  /** References to indexes that lead to what is pushed, and what else these name that the repository lacks. */
+  readonly refreshed = new Map<string, () => readonly Digest[]>();
 
   constructor(pushed: PushedManifest, place: PushPlace) {
     this.#pushed = pushed;
@@ -189,7 +189,8 @@ export class PushedFiles implements NamedFiles {
       const target = context.views.references.byName.get(reference)?.target;
       if (target === undefined || references.includes(reference) || !indexes.has(target.digest)) continue;
       entries.push(namedEntry(target, reference));
-      this.refreshed.add(reference);
+      const lacking = (): ReadonlySet<Digest> => repositories.members(repository).lackingBelow(target.digest);
+      this.refreshed.set(reference, () => [...lacking()].filter((digest) => digest !== descriptor.digest));
     }
     return encodeDocument(indexOf(entries), indexCodec);
   }

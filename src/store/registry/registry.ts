@@ -41,8 +41,8 @@ class RegistryReader implements RegistryReads {
   readonly #views: Views;
   readonly repositoriesOf: Repositories;
   readonly layers: LayersByBlob;
-  /** The manifests of the store, and the seqs that added them. */
-  #known: Map<Digest, number> | undefined;
+  /** The manifests of the store. */
+  #known: Map<Digest, Known> | undefined;
 
   constructor(context: StoreContext, views: Views) {
     this.#context = context;
@@ -179,29 +179,65 @@ class RegistryReader implements RegistryReads {
   }
 
   #know(digest: Digest, seq: number): void {
-    if (this.#known?.has(digest) === false) this.#known.set(digest, seq);
+    if (this.#known?.has(digest) === false) this.#known.set(digest, { seq });
   }
 
   /** Content outlives its manifest, and that of the past may have come later. */
   #knownContent(digest: Digest, seq: number): Uint8Array | undefined {
     this.#known ??= knownDocuments(this.#views);
-    const added = this.#known.get(digest);
-    return added !== undefined && added <= seq ? this.#context.log.content(digest) : undefined;
+    let known = this.#known.get(digest);
+    if (known === undefined || known.seq > seq) return undefined;
+    if (known.image !== undefined) {
+      known = addedBy(digest, { ...known, image: known.image, to: seq }, this.#context.log, this.#views);
+      this.#known.set(digest, known);
+    }
+    return known.seq <= seq ? this.#context.log.content(digest) : undefined;
   }
 }
 
-/**
- * The manifests and artifacts of a store, by when they came; an index of images alone is absent.
- * Views do not tell when a manifest came: not before its image.
- */
-function knownDocuments({ images, manifests, artifacts }: Views): Map<Digest, number> {
-  const known = new Map<Digest, number>();
-  const know = (digest: Digest, seq: number): unknown => known.set(digest, Math.min(seq, known.get(digest) ?? seq));
+/** A manifest of the store. */
+interface Known {
+  /** Event that added it; with `image`, one before which it was not added. */
+  readonly seq: number;
+  /** What it is a manifest of, until the log says which event added it. */
+  readonly image?: ImageId | undefined;
+}
+
+/** The manifests and artifacts of a store, by when they came; an index of images alone is absent. */
+function knownDocuments({ images, manifests, artifacts }: Views): Map<Digest, Known> {
+  const known = new Map<Digest, Known>();
+  // Views do not tell when a manifest came: not before its image.
   for (const [image, entries] of manifests) {
-    for (const { manifest } of entries) know(manifest.digest, images.get(image)?.seq ?? 0);
+    for (const { manifest } of entries) known.set(manifest.digest, { seq: images.get(image)?.seq ?? 1, image });
   }
-  for (const { artifact, seq } of artifacts.byDigest.values()) know(artifact.digest, seq);
+  for (const { artifact, seq } of artifacts.byDigest.values()) known.set(artifact.digest, { seq });
   return known;
+}
+
+/**
+ * Finds which event from `seq` to `to` added a manifest of `image`; if none did, returns that it came
+ * later. Looks first where most come: with the image, with a reference to them, just before the
+ * index that names them. Only for what came otherwise are all events between read.
+ * @throws {StoreError} LOG_CORRUPT
+ */
+function addedBy(
+  digest: Digest,
+  { seq: from, image, to }: { readonly seq: number; readonly image: ImageId; readonly to: number },
+  log: Pick<StoreContext['log'], 'event'>,
+  { references }: Pick<Views, 'references'>,
+): Known {
+  const adds = (seq: number): boolean => {
+    const event = log.event(seq);
+    return event?.type === 'ManifestAdded' && event.manifest.digest === digest;
+  };
+  const names = references.byImage.get(image) ?? [];
+  const ends = [...names].flatMap((name) => references.byName.get(name) ?? []).map((entry) => entry.seq);
+  for (const seq of [from, ...ends]) {
+    const { first = seq, count = 0 } = log.event(seq)?.transaction ?? {};
+    for (let at = Math.max(first, from); at < first + count; at++) if (adds(at)) return { seq: at };
+  }
+  for (let at = to; at >= from; at--) if (adds(at)) return { seq: at };
+  return { seq: to + 1, image };
 }
 
 /** Type and annotations of a manifest, as the referrers API gives them (OCI distribution spec, "Listing Referrers"). */
@@ -314,7 +350,10 @@ export class LocalRegistry implements RegistryStore {
 
   async confirm(repository: string, tag: string, options: WriteOptions = {}): Promise<void> {
     this.#context.checkWritable();
-    await this.#context.submit(decideConfirm(`${repository}:${tag}`), options);
+    const { repositoriesOf } = this.#reader;
+    const lackingBelow = (target: Digest): ReadonlySet<Digest> =>
+      repositoriesOf.members(repository).lackingBelow(target);
+    await this.#context.submit(decideConfirm(`${repository}:${tag}`, lackingBelow), options);
   }
 
   async remove(repository: string, tagOrName: string, options: WriteOptions = {}): Promise<readonly string[]> {

@@ -1,7 +1,14 @@
 import { mock } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
-import { MAX_MIRROR_CLIENTS, MAX_SIGHTED_TAGS, MIRROR_LOOK_MS, MIRROR_WAIT_MS } from '../../../src/limits.js';
+import {
+  MAX_MIRROR_CLIENTS,
+  MAX_SIGHTED_TAGS,
+  MIRROR_LOOK_MS,
+  MIRROR_RETRY_MS,
+  MIRROR_WAIT_MS,
+} from '../../../src/limits.js';
+import { Mirror } from '../../../src/server/mirror/mirror.js';
 import { compileRule } from '../../../src/server/mirror/rules.js';
 import { Sightings } from '../../../src/server/mirror/sightings.js';
 import { type ClientUse, Upstreams } from '../../../src/server/mirror/upstreams.js';
@@ -92,6 +99,44 @@ test.serial('a reader of what is known waits MIRROR_LOOK_MS for an upstream that
   const { headers } = await answer;
   t.is(headers.get('docker-content-digest'), image.manifest.digest);
   t.regex(headers.get('warning') ?? '', /cannot be reached upstream: this is the last that was seen/);
+});
+
+test.serial('a tag is not waited for again until MIRROR_RETRY_MS after its upstream hung, or answers', async (t) => {
+  const upstream = await fakeRegistry(t);
+  await addImage(upstream, 'up/app:1', ['one']);
+  const store = await openTestStore(t);
+  const closing = new AbortController();
+  t.teardown(() => closing.abort());
+  let time = 0;
+  const rule = { repositories: 'up/**', upstream: upstream.host, freshSeconds: 0 };
+  const parts = { store, now: () => time, onNotice: () => undefined, signal: closing.signal };
+  const mirror = new Mirror([rule], parts);
+  const repository = 'docker.io/up/app';
+  await mirror.look(repository, '1', {});
+  const held: (() => void)[] = [];
+  upstream.intercept = async () => {
+    await new Promise<void>((resolve) => held.push(resolve));
+    return false;
+  };
+  const hang = async (): Promise<void> => {
+    const asked = held.length;
+    mock.timers.enable({ apis: ['setTimeout'] });
+    const looking = mirror.look(repository, '1', {});
+    while (held.length === asked) await turn();
+    mock.timers.tick(MIRROR_LOOK_MS);
+    mock.timers.reset();
+    t.regex((await looking).warning ?? '', /cannot be reached upstream/);
+  };
+  await hang();
+  time += MIRROR_RETRY_MS - 1;
+  t.regex((await mirror.look(repository, '1', {})).warning ?? '', /cannot be reached upstream/);
+  t.is(held.length, 1, 'it was not asked');
+  time += 1;
+  await hang();
+  upstream.intercept = () => false;
+  for (const release of held) release();
+  while ((await mirror.look(repository, '1', {})).warning !== undefined) await turn();
+  t.is(held.length, 2, 'the late answer ends the wait');
 });
 
 test.serial('a mirror keeps the connections of MAX_MIRROR_CLIENTS repositories', async (t) => {

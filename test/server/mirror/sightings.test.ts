@@ -160,6 +160,30 @@ test('the event of a platform that comes later is no sighting of the tag', async
   t.deepEqual(await its.reasons(), [`up/app:1 is ${index} upstream`, refused, undefined]);
 });
 
+test('a sighting of an index leads to no manifest of another repository that upstream does not give', async (t) => {
+  const its = await world(t, 'refuse');
+  const { manifest, config, layers } = await addImage(its.upstream, 'up/app:a', ['secret']);
+  const index = addIndex(its.upstream, 'up/app:1', { amd64: { manifest, config, layers } });
+  const two = await addImage(its.upstream, 'up/app:2', ['two']);
+  await its.look();
+  const name = `up/app/${manifest.digest}`;
+  const secret = its.upstream.manifests.get(name) as { type: string; bytes: Buffer };
+  const blobs = [config, ...layers].map(({ digest }) => its.upstream.blobs.get(digest) as Buffer);
+  await pushed(its.store, 'docker.io/own/app', { ...manifest, bytes: secret.bytes, blobs });
+  its.upstream.manifests.delete(name);
+  move(its.upstream, '1', two);
+  const refused = `refused: up/app:1 moved upstream from ${index} to ${two.manifest.digest}`;
+  t.regex((await its.look()).warning ?? '', /refused, the tag stays/);
+  t.deepEqual(await its.reasons(), [`up/app:1 is ${index} upstream`]);
+  t.regex(its.told[0] ?? '', new RegExp(`^cannot record "${refused}": `));
+  t.is(its.store.registry.manifest(APP, manifest.digest), undefined);
+  // With what upstream gives, it is recorded.
+  its.upstream.manifests.set(name, secret);
+  await its.look();
+  t.true((await its.reasons()).includes(refused));
+  t.truthy(its.store.registry.manifest(APP, manifest.digest));
+});
+
 test('what was set here is no sighting, and that upstream has the same is one', async (t) => {
   const its = await world(t, 'refuse');
   const [one] = await twoImages(its);

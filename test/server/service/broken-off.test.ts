@@ -139,6 +139,24 @@ test('an answer whose body fails once it began is cut, and the failure reported'
   );
 });
 
+test('a failure of the disk is the operator’s: clients hear no path of the server', async (t) => {
+  const { base, store, failures } = await startRegistry(t, await temporaryDirectory(t));
+  const message = `cannot write ${store.directory}/uploads/staged/x: it failed`;
+  for (const [code, status] of [
+    ['DISK_FULL', 503],
+    ['IO_FAILED', 500],
+  ] as const) {
+    const error = new StoreError(code, message);
+    Object.assign(store.registry.uploads, { start: () => Promise.reject(error) });
+    const answer = await fetch(`${base}/v2/app/blobs/uploads/`, { method: 'POST' });
+    const body = await answer.text();
+    t.is(answer.status, status);
+    t.true(body.includes(`"code":"${code}"`), body);
+    t.false(body.includes(store.directory), body);
+    t.is(failures.at(-1), error);
+  }
+});
+
 test('a staged blob whose file is gone is an error answer', async (t) => {
   const directory = await temporaryDirectory(t);
   const { base } = await startRegistry(t, directory);

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { setImmediate as turn } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import test from 'ava';
 import { fixturePath } from '../../support/fixtures.js';
@@ -70,6 +72,16 @@ test('an unknown upgrade is ignored, also of a request with a body, and between 
   t.deepEqual(statusesIn(await late.ended), [201]);
   const conflict = upload(...H2C, 'Content-Length: 6', 'Transfer-Encoding: chunked');
   t.deepEqual(statusesIn(await rawClient(t, port, `${conflict}0\r\n\r\n`).ended), [400]);
+});
+
+test('a client may leave while its unknown upgrade waits for an earlier answer', async (t) => {
+  const { port, url } = await serving(t);
+  const { socket } = rawClient(t, port, get('/events', 'Accept: text/event-stream') + get('/v2/', ...H2C));
+  await once(socket, 'data');
+  socket.resetAndDestroy();
+  const followers = async (): Promise<string> => (await fetch(`${url}/metrics`)).text();
+  while (!/^imagelog_followers 0$/m.test(await followers())) await turn();
+  t.is((await fetch(`${url}/v2/`)).status, 200);
 });
 
 test('an unknown upgrade is ignored over TLS', async (t) => {

@@ -1,6 +1,15 @@
 import test from 'ava';
 import { type Digest, digestOf } from '../../../src/model/digest.js';
-import { imageNamed, indexOf, push, type PushableImage } from '../../support/pushed-images.js';
+import {
+  entryOf,
+  imageNamed,
+  indexOf,
+  OCI_MANIFEST,
+  push,
+  pushable,
+  type PushableImage,
+} from '../../support/pushed-images.js';
+import { rejection } from '../../support/rejection.js';
 import { eventsOf } from '../../support/test-store.js';
 import { reopened, temporaryStore } from '../temporary-store.js';
 
@@ -27,6 +36,76 @@ test('an index leads to nothing that another repository got later', async (t) =>
   await push(store, APP, secret);
   t.truthy(store.registry.manifest(APP, secret.digest));
   t.truthy(store.registry.blob(APP, layerOf(secret)));
+});
+
+test('an index leads to no later manifest of an image that was there before', async (t) => {
+  let store = await temporaryStore(t);
+  const { id, blobs, architecture } = await imageNamed('secret');
+  const manifestOf = (name: string): PushableImage => ({
+    ...pushable(
+      OCI_MANIFEST,
+      {
+        config: entryOf('application/vnd.oci.image.config.v1+json', blobs[0] as Uint8Array),
+        layers: [entryOf('application/vnd.oci.image.layer.v1.tar+gzip', blobs[1] as Uint8Array)],
+        annotations: { name },
+      },
+      blobs,
+    ),
+    ...{ id, architecture },
+  });
+  const [first, early] = [manifestOf('first'), manifestOf('early')];
+  const [late, latest] = [manifestOf('late'), manifestOf('latest')];
+  const check = async (there: readonly boolean[]): Promise<void> => {
+    for (const _ of ['before', 'after']) {
+      const past = await store.registry.at(store.log.head.seq);
+      for (const registry of [store.registry, past]) {
+        const found = [early, late, latest].map(({ digest }) => registry.manifest(APP, digest) !== undefined);
+        t.deepEqual(found, there);
+        t.is(registry.blob(APP, digestOf(blobs[1] as Uint8Array)) !== undefined, there.includes(true));
+      }
+      store = await reopened(t, store);
+    }
+  };
+  await push(store, OTHER, first);
+  await push(store, APP, early);
+  const index = indexOf([early, late, latest]);
+  await push(store, APP, index, { tags: ['1'] });
+  await check([true, false, false]);
+  await push(store, OTHER, late);
+  await check([true, false, false]);
+  // Nothing but the log tells from now on when these came.
+  await store.untag(`${APP}@${early.digest}`);
+  for (const { digest } of [first, late]) await store.registry.remove(OTHER, digest);
+  await check([true, false, false]);
+  await push(store, APP, late);
+  await push(store, APP, index, { tags: ['2'] });
+  await store.untag(`${APP}@${late.digest}`);
+  await push(store, OTHER, latest);
+  await check([true, true, false]);
+});
+
+test('a tag that is set again leads to nothing that another repository got since', async (t) => {
+  let store = await temporaryStore(t);
+  const [child, secret] = [await imageNamed('child'), await imageNamed('secret')];
+  await push(store, APP, indexOf([child, secret]), { tags: ['1'] });
+  await push(store, OTHER, secret);
+  const check = async (): Promise<void> => {
+    for (const _ of ['before', 'after']) {
+      t.is(store.registry.manifest(APP, secret.digest), undefined);
+      t.is(store.registry.blob(APP, layerOf(secret)), undefined);
+      store = await reopened(t, store);
+    }
+  };
+  // A platform more.
+  await push(store, APP, child);
+  await check();
+  t.truthy(store.registry.manifest(APP, child.digest));
+  const { data } = await rejection(t, 'BLOB_NOT_FOUND', store.registry.confirm(APP, '1', { via: 'mirror' }));
+  t.deepEqual(data.digests, [secret.digest]);
+  await check();
+  await push(store, APP, secret);
+  await store.registry.confirm(APP, '1', { via: 'mirror' });
+  t.truthy(store.registry.manifest(APP, secret.digest));
 });
 
 test('an index that is pushed while another repository gets what it names does not lead there', async (t) => {
