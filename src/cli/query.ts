@@ -2,7 +2,7 @@ import { type ChainId, type DiffId, type Digest, type ImageId, isDigest } from '
 import { artifactTypeText } from '../model/event-facts.js';
 import type { LayerFacts, ReferenceRemoved, ReferenceSet, StoredEvent } from '../model/events.js';
 import type { PastStore, ReferenceInterval } from '../store/past/audit.js';
-import { createChainId } from '../model/rootfs.js';
+import { createChainIds } from '../model/rootfs.js';
 import { isStoreError, StoreError } from '../errors.js';
 import type { ArtifactEntry, ArtifactReads, FoundDigest } from '../store/artifacts.js';
 import type { EventStore } from '../store/event-store.js';
@@ -30,12 +30,7 @@ interface ChainedLayer {
 
 /** Returns the layers bottom to top, each with its chain id. */
 export function layerChain(diffIds: readonly DiffId[]): ChainedLayer[] {
-  let below: ChainId | '' = '';
-  return diffIds.map((diffId) => {
-    // A chain id stands for the whole stack below, so each step needs only the previous one.
-    below = createChainId(below === '' ? [diffId] : [below as Digest as DiffId, diffId]);
-    return { diffId, chainId: below as ChainId };
-  });
+  return createChainIds(diffIds).map((chainId, at) => ({ diffId: diffIds[at] as DiffId, chainId }));
 }
 
 /** Layers in JSON: their chain ids, and in the same order their diff ids. */

@@ -2,8 +2,8 @@ import { isStoreError } from '../../errors.js';
 import { containerConfigCodec, type ContainerConfig } from '../../model/container-config.js';
 import type { ImageId } from '../../model/digest.js';
 import type { Image } from '../../model/image.js';
+import { createChainIds } from '../../model/rootfs.js';
 import { instantOf, type Timestamp, ZERO_TIMESTAMP } from '../../model/timestamp.js';
-import { chainsOf } from './image-list.js';
 import { imageNames, type ImageSource } from './image-source.js';
 
 /** Settings that are of a container, not of an image: gone since 1.50. */
@@ -85,7 +85,7 @@ interface HistoryStep {
 export function historyOf(source: ImageSource, id: ImageId): readonly HistoryStep[] {
   const image = source.get(id);
   const layers = source.layers.map();
-  const chains = chainsOf(image);
+  const chains = createChainIds(image.rootFS.diffIds);
   const steps = image.history.map(({ comment, created, createdBy, emptyLayer }): HistoryStep => {
     const chain = emptyLayer ? undefined : chains.shift();
     const size = chain === undefined ? 0 : (layers.get(chain)?.diffSize ?? 0);

@@ -4,7 +4,7 @@ import type { ChainId } from '../../model/digest.js';
 import type { Image } from '../../model/image.js';
 import { familiarReference, formatReference, parseReference } from '../../model/reference.js';
 import { globMatcher } from '../../model/reference-pattern.js';
-import { createChainId } from '../../model/rootfs.js';
+import { createChainIds } from '../../model/rootfs.js';
 import { byInstant, type Instant, instantOf, ZERO_TIMESTAMP } from '../../model/timestamp.js';
 import type { ListedImage } from '../../store/images.js';
 import { badRequest } from './failures.js';
@@ -173,23 +173,11 @@ function countShared(
   listed: readonly { readonly summary: ImageSummary; readonly image: Image | undefined }[],
   layers: ReturnType<ImageSource['layers']['map']>,
 ): void {
-  const chains = listed.map(({ image }) => chainsOf(image));
+  const chains = listed.map(({ image }) => createChainIds(image?.rootFS.diffIds ?? []));
   const uses = new Map<ChainId, number>();
   for (const chain of chains.flat()) uses.set(chain, (uses.get(chain) ?? 0) + 1);
   for (const [at, { summary }] of listed.entries()) {
     const shared = (chains[at] ?? []).filter((chain) => (uses.get(chain) ?? 0) > 1);
     summary.SharedSize = shared.reduce((sum, chain) => sum + (layers.get(chain)?.diffSize ?? 0), 0);
   }
-}
-
-/** Returns the chain id of each layer of an image, bottom first. */
-export function chainsOf(image: Image | undefined): ChainId[] {
-  const diffIds = image?.rootFS.diffIds ?? [];
-  let below: ChainId | undefined;
-  return diffIds.map((diffId) => {
-    // A chain id stands for the stack below.
-    const chain = createChainId(below === undefined ? [diffId] : [below as string as typeof diffId, diffId]) as ChainId;
-    below = chain;
-    return chain;
-  });
 }
