@@ -20,7 +20,7 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
     'nothing was changed; `imagelog rm`, `erase` and `prune --yes` make room also on a full disk, and reading works there',
   OUTCOME_UNKNOWN: 'check with `imagelog log --reverse --limit 5` whether it was written before you retry',
   LOG_FAILED:
-    'an earlier write failed: a server goes on once there is room on the disk, a program opens the store again',
+    'an earlier write failed: a server continues once there is room on the disk, a program opens the store again',
   ID_AMBIGUOUS: 'give more digits of the id',
   REFERENCE_EXISTS: 'leave out --no-overwrite to move it',
   REFERENCE_INVALID: 'a reference is a name and a tag, like shop/app:1.0 or registry.example.com:5000/shop/app:1.0',

@@ -52,9 +52,14 @@ test('what is pushed to a store that is served comes back with the same digests,
 });
 
 test('an upload to a store that is served continues where its connection broke', async (t) => {
-  const host = await breakingProxy(t, (await served(t)).host, 1_500_000);
+  const { host: own, store } = await served(t);
+  const host = await breakingProxy(t, own, 1_500_000);
   const bytes = randomBytes(3_000_000);
-  const session = new RegistrySession(host, { wait: () => delay(50) });
+  // A busy server may not have taken what was sent before the connection broke.
+  const wait = async (): Promise<void> => {
+    while (store.registry.uploads.used.bytes === 0) await delay(10);
+  };
+  const session = new RegistrySession(host, { wait });
   t.teardown(() => session.close());
   const client = new RegistryClient(session, 'test/blobs');
   const digest = digestOf(bytes);
