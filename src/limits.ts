@@ -360,6 +360,8 @@ export const MAX_RETRY_AFTER_MS = 60_000;
 export const REGISTRY_IDLE_MS = 60_000;
 /** Blob uploaded in one piece; a larger one continues where its connection broke. */
 export const MAX_WHOLE_UPLOAD_BYTES = 1024 * 1024;
+/** Rest of a refused upload that is read before the answer: Docker's SDKs see none while they still send. */
+export const MAX_DISCARDED_BODY_BYTES = 16 * 1024 * 1024;
 /** Blob of a pull kept in memory until its turn comes; a larger one waits in a file. */
 export const MAX_WAITING_BLOB_BYTES = 1024 * 1024;
 /** File of credentials, as docker and podman write it. */

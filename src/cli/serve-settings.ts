@@ -52,6 +52,9 @@ const duration = {
 const count = { value: 'count', expected: 'a whole number from 1 up', isValid: isCount };
 const bytes = { value: 'bytes', expected: 'a number of bytes from 1 up', isValid: isCount };
 
+/** As `docker --host` has it: an absolute path. */
+const DOCKER_SOCKET = /^unix:\/\/\/[^/]/;
+
 /** All settings of `imagelog serve`, in the order of its help. */
 export const serveSettings = [
   {
@@ -71,6 +74,14 @@ export const serveSettings = [
     usual: '0600',
     expected: '0600 or 0660',
     isValid: (text: string) => text === '0600' || text === '0660',
+  },
+  {
+    name: 'docker',
+    value: 'socket',
+    about: "unix:///PATH for docker's own clients; may be repeated",
+    isList: true,
+    expected: 'unix:///PATH',
+    isValid: (text: string) => DOCKER_SOCKET.test(text),
   },
   { name: 'tls-cert', ...file, about: 'certificate for TLS, PEM; without it only this machine' },
   { name: 'tls-key', ...file, about: 'its private key, PEM' },

@@ -1,7 +1,7 @@
-import type { ChainId, DiffId, Digest } from './digest.js';
+import type { ChainId, DiffId } from './digest.js';
 import type { LayerFacts } from './events.js';
 import type { Image } from './image.js';
-import { createChainId } from './rootfs.js';
+import { createChainIds } from './rootfs.js';
 import { sameInstant, type Timestamp, utcTimestamp, ZERO_TIMESTAMP } from './timestamp.js';
 
 /* Build steps and layers of an image, as `history` and `inspect` show them. */
@@ -17,12 +17,7 @@ interface ChainedLayer {
 
 /** Returns the layers bottom to top, each with its chain id. */
 export function layerChain(diffIds: readonly DiffId[]): ChainedLayer[] {
-  let below: ChainId | '' = '';
-  return diffIds.map((diffId) => {
-    // A chain id stands for the whole stack below, so each step needs only the previous one.
-    below = createChainId(below === '' ? [diffId] : [below as Digest as DiffId, diffId]);
-    return { diffId, chainId: below as ChainId };
-  });
+  return createChainIds(diffIds).map((chainId, at) => ({ diffId: diffIds[at] as DiffId, chainId }));
 }
 
 /** Returns a time of the config in UTC, with its nanoseconds; null if it is absent or Go's zero time. */

@@ -67,10 +67,17 @@ export function fixedRootFS(type: string, diffIds: readonly DiffId[]): RootFS {
  * below, space, diff id` (OCI image spec, config.md, Layer ChainID). The empty string for none.
  */
 export function createChainId(diffIds: readonly DiffId[]): ChainId | '' {
+  return createChainIds(diffIds).at(-1) ?? '';
+}
+
+/** Returns the chain id of each layer with those below it, bottom first. */
+export function createChainIds(diffIds: readonly DiffId[]): ChainId[] {
   let chain: string = '';
-  // Like Docker, restart while the chain is empty: an unchecked config may have empty ids.
-  for (const diffId of diffIds) chain = chain === '' ? diffId : digestOf(chainInput(`${chain} ${diffId}`));
-  return chain as ChainId | '';
+  return diffIds.map((diffId) => {
+    // Like Docker, restart while the chain is empty: an unchecked config may have empty ids.
+    chain = chain === '' ? diffId : digestOf(chainInput(`${chain} ${diffId}`));
+    return chain as ChainId;
+  });
 }
 
 const encoder = new TextEncoder();

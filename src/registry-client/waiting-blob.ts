@@ -1,7 +1,7 @@
-import { type FileHandle, open, unlink } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { MAX_PARALLEL_BLOBS, MAX_WAITING_BLOB_BYTES } from '../limits.js';
 import type { Descriptor } from '../model/digest.js';
-import { inSystem, temporaryPath } from '../store/files/files.js';
+import { inSystem, unnamedFile } from '../store/files/files.js';
 import { writeWhole } from '../store/files/write-durably.js';
 
 const READ_BYTES = 1024 * 1024;
@@ -59,7 +59,9 @@ class WaitingBlob {
   }
 
   async #fill({ size }: Descriptor, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    if (size > MAX_WAITING_BLOB_BYTES) this.#file = await unnamedFile(this.#directory);
+    if (size > MAX_WAITING_BLOB_BYTES) {
+      this.#file = await inSystem('keep a layer until its turn', () => unnamedFile(this.#directory));
+    }
     for await (const chunk of chunks) {
       const file = this.#file;
       if (file === undefined) this.#chunks.push(chunk);
@@ -68,16 +70,6 @@ class WaitingBlob {
       this.#wake();
     }
   }
-}
-
-/** Creates a file without a name, which no crash leaves behind. */
-async function unnamedFile(directory: string): Promise<FileHandle> {
-  return inSystem('keep a layer until its turn', async () => {
-    const path = temporaryPath(directory);
-    const file = await open(path, 'wx+', 0o600);
-    await unlink(path);
-    return file;
-  });
 }
 
 /** Downloads blobs that are read in order, some of them before their turn. */

@@ -41,6 +41,8 @@ export interface ServerEnv {
     caller: Caller;
     /** Its pattern, where the path alone does not have it: for metrics. */
     route?: string;
+    /** Minor version of Docker's Engine API that the client speaks. */
+    apiMinor?: number;
     /** Why the request was refused. */
     refusal?: Pick<Refusal, 'reason' | 'user'>;
   };
@@ -374,7 +376,8 @@ function sent(outgoing: ServerResponse, chunk: Uint8Array): Promise<void> {
  */
 export async function streamed(c: Exchange, sending: Sending, source: Readable): Promise<Response> {
   const { status, headers, onFailure } = sending;
-  const body = Readable.from(whole(source, sending), { objectMode: false });
+  const hasLength = 'content-length' in headers;
+  const body = hasLength ? Readable.from(whole(source, sending), { objectMode: false }) : source;
   const outgoing = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.outgoing;
   if (outgoing === undefined) {
     return new Response(Readable.toWeb(body) as ReadableStream<Uint8Array>, { status, headers });

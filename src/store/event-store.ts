@@ -9,7 +9,7 @@ import type { Evidence } from './evidence.js';
 import type { StoreLog } from './follow/event-filter.js';
 import type { ListedImage } from './images.js';
 import type { OwnProjections } from './own-projections.js';
-import type { AuditReads, When, WhenOptions } from './past/audit.js';
+import type { AuditReads, PastStore, When, WhenOptions } from './past/audit.js';
 import type { RegistryStore } from './registry-store.js';
 import type { RemovalOptions, RemovalReads } from './past/removals.js';
 import type { OpenRebuildOptions, RebuildResult } from './rebuild/rebuild.js';
@@ -160,11 +160,12 @@ export interface EventStore
   /**
    * Returns an archive of the named images as a stream; the same images give the same bytes. A name
    * is an id, an id prefix, a reference, or a repository (all its tags). Consume or destroy the
-   * stream: it keeps its layer files from being removed.
+   * stream: it keeps its layer files from being removed. With `past`, which `at` returned, names are
+   * what they were then, and a layer that was removed since is BLOB_MISSING.
    * @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS, LAYERS_UNAVAILABLE, BLOB_MISSING at once;
    *   the stream fails with BLOB_CORRUPT, BLOB_MISSING, ABORTED
    */
-  save(names: string | readonly string[], options?: SaveOptions): Readable;
+  save(names: string | readonly string[], options?: SaveOptions & { readonly past?: PastStore | undefined }): Readable;
   /**
    * Writes the archive of `save` to an open file from its position on, and resolves with its size
    * in bytes once durable. Takes about half the time of the stream plus a sync: it reuses buffers

@@ -6,6 +6,7 @@ import { loadCode, StoreError } from '../errors.js';
 import { MAX_LOG_BYTES_AT_CLOSE } from '../limits.js';
 import { type Digest, type ImageId, isDigest, parseDigest } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
+import type { Image } from '../model/image.js';
 import type { Subject } from '../model/subjects.js';
 import { canonicalReference } from '../model/reference.js';
 import { saveArchive, saveArchiveTo, savedContents } from './archives/save-archive.js';
@@ -59,6 +60,7 @@ import {
   type PastStore,
   type ReferenceInterval,
   type When,
+  viewsOf,
   type WhenOptions,
 } from './past/audit.js';
 import type { LogPoint } from '../log/log.js';
@@ -285,6 +287,12 @@ export class LocalEventStore extends ImageStore implements EventStore {
     return this.#audit.history(subject, options);
   }
 
+  async imageEver(id: ImageId): Promise<Image> {
+    this.#context.checkOpen();
+    mustBeString('id', id);
+    return this.#audit.imageEver(id);
+  }
+
   async referenceHistory(reference: string): Promise<ReferenceInterval[]> {
     this.#context.checkOpen();
     return this.#audit.referenceHistory(reference);
@@ -313,10 +321,14 @@ export class LocalEventStore extends ImageStore implements EventStore {
     return loadArchive(source, options, this.#context);
   }
 
-  save(names: string | readonly string[], options: SaveOptions = {}): Readable {
+  save(
+    names: string | readonly string[],
+    options: SaveOptions & { readonly past?: PastStore | undefined } = {},
+  ): Readable {
     this.#needLayers();
-    mustBeOptions(options, saveOptionNames);
-    return saveArchive(typeof names === 'string' ? [names] : names, options, this.#context);
+    mustBeOptions(options, { ...saveOptionNames, past: true });
+    const views = options.past === undefined ? this.#context.views : viewsOf(options.past);
+    return saveArchive(typeof names === 'string' ? [names] : names, options, { context: this.#context, views });
   }
 
   async saveTo(file: FileHandle, names: string | readonly string[], options: SaveOptions = {}): Promise<number> {

@@ -24,6 +24,7 @@ import {
 } from '../../src/limits.js';
 import { socketPathOf } from '../../src/server/service/socket-path.js';
 import { fixturePath, projectRoot } from '../support/fixtures.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { get, rawClient } from '../server/service/raw-client.js';
 import { archive, objectsOf, type Ran, type Session, startSession, type Surroundings } from './session.js';
 
@@ -88,6 +89,37 @@ test('serve creates the store, and listens at an address and at the socket of th
   t.like(await session.run('--wait', '0', 'untag', 'x'), { code: 5 }, 'the store is in use');
   t.like(await stop(), { code: 0, stderr: '' });
   t.like(await session.run('untag', 'x'), { code: 3 }, 'the store is closed');
+});
+
+test("serve answers docker's own clients at each socket of --docker, and says how", async (t) => {
+  const session = await startSession(t);
+  const folder = await temporaryDirectory(t);
+  const [one, two] = [join(folder, '1'), join(folder, '2')];
+  const ending = new AbortController();
+  const statuses: unknown[] = [];
+  let isAsked = false;
+  const { code, stdout } = await session.runIn(
+    {
+      signal: ending.signal,
+      env: { IMAGELOG_SERVE_DOCKER: `unix://${one} unix://${two}` },
+      onOutput: (text) => {
+        if (isAsked || !text.includes(two)) return;
+        isAsked = true;
+        void Promise.all([one, two].map((path) => statusBy(path, '/v1.41/images/json')))
+          .then((found) => statuses.push(...found))
+          .finally(() => ending.abort());
+      },
+    },
+    'serve',
+    '--no-socket',
+    ...ANY_PORT,
+  );
+  t.is(code, 0);
+  t.deepEqual(statuses, [200, 200]);
+  t.true(stdout.includes(`docker's own clients: DOCKER_HOST=unix://${one} docker images\n`));
+  const wrong = await session.run('serve', '--docker', '/run/d.sock');
+  t.is(wrong.code, 2);
+  t.regex(wrong.stderr, /--docker: docker is "\/run\/d\.sock", expected unix:\/\/\/PATH/);
 });
 
 test('serve says where, and how to push', async (t) => {

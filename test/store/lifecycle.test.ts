@@ -66,6 +66,7 @@ const questions: { readonly [member: string]: (store: EventStore) => Promise<unk
   removal: (store) => store.removal('x:1'),
   searchAll: (store) => store.searchAll('a', { past: true }),
   at: (store) => store.at(1),
+  imageEver: (store) => store.imageEver(id),
   pointAt: (store) => store.pointAt(1),
   diff: (store) => store.diff(0, 1),
   consumers: (store) => store.consumers(),

@@ -158,6 +158,35 @@ test('a past store has every reading member, and keeps its answers while the sto
     storeError(t, 'STORE_CLOSED', read);
 });
 
+test('what is saved of the past has the names of then, and fails once a layer is gone', async (t) => {
+  const store = await temporaryStore(t);
+  await store.load(archivePath('skopeo-tiny-1.tar'));
+  const past = await store.at(store.log.head.seq);
+  const id = store.resolve('tiny:1');
+  await store.tag({ source: id, target: 'later:1' });
+  await store.untag('tiny:1');
+  const other = await temporaryStore(t);
+  await other.load(store.save('tiny', { past }));
+  t.deepEqual(other.references(id), ['docker.io/library/tiny:1']);
+  storeError(t, 'IMAGE_NOT_FOUND', () => store.save('later:1', { past }));
+  t.throws(() => store.save('tiny:1', { past: {} as typeof past }), { instanceOf: TypeError });
+  await store.delete(id);
+  storeError(t, 'BLOB_MISSING', () => store.save('tiny:1', { past }));
+});
+
+test('an image that was deleted has its config, and one that never was is unknown', async (t) => {
+  const store = await temporaryStore(t);
+  const id = await store.create(imageConfig('a'));
+  t.is((await store.imageEver(id)).config?.labels?.name, 'a');
+  await store.delete(id);
+  const { parent, details } = await store.imageEver(id);
+  t.is((await store.imageEver(id)).config?.labels?.name, 'a');
+  t.deepEqual([parent, details], ['', undefined]);
+  await rejection(t, 'SUBJECT_NOT_FOUND', store.imageEver(b));
+  await store.erase(id, 'secret');
+  await rejection(t, 'CONTENT_ERASED', store.imageEver(id));
+});
+
 test('the store before its first event is empty, and so is one without events', async (t) => {
   const store = await openTestStore(t);
   for (const when of [0, '2020-01-01', new Date()]) {

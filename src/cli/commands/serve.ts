@@ -35,6 +35,7 @@ export const serveGrammar: Grammar = ({ run }, command) => ({
   examples: [
     ['imagelog serve', 'serve this machine, at 127.0.0.1:5000'],
     ['imagelog serve --listen 0.0.0.0:5443 --tls-cert a.crt --tls-key a.key --access a.json', 'serve other machines'],
+    ['imagelog serve --docker unix:///run/imagelog/docker.sock', 'for docker images, tag, rmi, load, save, events'],
     ['imagelog serve --at "last tuesday" --listen 127.0.0.1:5001', 'serve what was there then'],
   ],
   options: [
@@ -85,7 +86,7 @@ async function serve(context: CommandContext, flags: TypedValues, run: Parameter
   const serving = await withHint(serveStore(store, options));
   if (mayNobodyElse(options)) onNotice('no --access: other machines may do nothing');
   context.io.onHangup?.(() => void serving.reload());
-  await announce(context, serving, options.accessLog);
+  await announce(context, serving, options);
   await aborted(context.io.signal);
   const cut = await serving.stop(durationOf(settings, 'stop-timeout'));
   if (cut > 0) onNotice(`${cut} connections were cut: they took longer than --stop-timeout`);
@@ -175,6 +176,7 @@ function serveOptions(
     listen: valuesOf(settings, 'listen').flatMap((text) => parseAddress(text) ?? []),
     socket: socketOf(context, textOf(settings, 'socket')),
     socketMode: textOf(settings, 'socket-mode') === '0660' ? 0o660 : 0o600,
+    docker: valuesOf(settings, 'docker').map((text) => text.slice('unix://'.length)),
     tls: tlsOf(settings),
     files: {
       access: textOf(settings, 'access'),
@@ -235,13 +237,19 @@ function accessLogOf({ io }: CommandContext, text: string | undefined): AccessLo
   return text === 'stderr' ? io.stderr : text;
 }
 
-async function announce(context: CommandContext, { urls }: Serving, log: AccessLogTarget | undefined): Promise<void> {
+async function announce(
+  context: CommandContext,
+  { urls }: Serving,
+  { accessLog: log, docker = [] }: ServeOptions,
+): Promise<void> {
   const { json, quiet, directory, io, out, err } = context;
   // A log on the output has nothing but its lines.
   const said = log === io.stdout ? err : out;
   if (json) return said.line(jsonText({ urls, store: directory, pid: process.pid }));
   if (quiet) return;
   await said.line(printable(`serving ${directory} at ${urls.join(', ')}`));
+  for (const path of docker)
+    await said.line(printable(`docker's own clients: DOCKER_HOST=unix://${path} docker images`));
   const [registry] = urls.flatMap((url) => /^https?:\/\/(.*)$/.exec(url)?.[1] ?? []);
   if (registry === undefined) return;
   const host = registry.replace(/^127\.0\.0\.1:/, 'localhost:').replace(/^(?:0\.0\.0\.0|\[::\]):/, 'HOST:');

@@ -23,11 +23,13 @@ export interface ListenOptions {
   /** Path of a unix socket. */
   readonly socket: string | undefined;
   readonly socketMode: SocketMode | undefined;
+  /** Sockets at which something else answers, with the mode of the other. */
+  readonly docker?: { readonly sockets: readonly string[]; readonly listener: RequestListener } | undefined;
   /** For all addresses; absent for plain HTTP, on loopback alone. */
   readonly tls: TlsKeys | undefined;
   readonly limits: ConnectionLimits;
-  /** Takes connections that leave HTTP. */
-  readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Uint8Array) => void;
+  /** Takes connections that leave HTTP; without it their requests are answered as others. */
+  readonly onUpgrade: undefined | ((request: IncomingMessage, socket: Duplex, head: Uint8Array) => void);
   /** Told of connections and requests that are refused before any route. */
   readonly onRefused: (refused: Refused) => void;
   /** Told of connections that the system did not give, as for lack of file descriptors. */
@@ -61,6 +63,9 @@ export async function listen(listener: RequestListener, options: ListenOptions):
   try {
     for (const address of options.addresses) opened.push(await openAddress(address, listener, options));
     if (options.socket !== undefined) opened.push(await openSocket(options.socket, listener, options));
+    for (const path of options.docker?.sockets ?? []) {
+      opened.push(await openSocket(path, options.docker?.listener ?? listener, { ...options, onUpgrade: undefined }));
+    }
   } catch (error) {
     await Promise.all(opened.map(({ server, remove }) => closed(server, remove)));
     throw error;
@@ -184,7 +189,7 @@ interface SecureParts {
 }
 
 function prepared<Prepared extends HttpServer>(server: Prepared, { onRefused, onUpgrade }: ListenOptions): Prepared {
-  server.on('upgrade', onUpgrade);
+  if (onUpgrade !== undefined) server.on('upgrade', onUpgrade);
   server.on('checkExpectation', (_, response: ServerResponse) => {
     response.writeHead(417, { 'content-type': 'application/json', connection: 'close' });
     response.end(refusalBody('EXPECTATION_FAILED', 'expected no Expect but 100-continue'));

@@ -27,6 +27,16 @@ const SHOWN: ReadonlySet<string> = new Set([
   'since',
   'seq',
   'size',
+  'all',
+  'filters',
+  'force',
+  'fromImage',
+  'fromSrc',
+  'names',
+  'noprune',
+  'platform',
+  'quiet',
+  'repo',
 ]);
 
 /** Returns path and query of a URL for a log; values of other names than those of routes are `…`. */

@@ -16,6 +16,7 @@ import { systemCode } from '../../store/files/files.js';
 import { accessFrom } from '../access/access-from.js';
 import type { AccessOptions } from '../access/options.js';
 import { buildServer, type StoreServer } from '../create-server.js';
+import { dockerListener } from '../docker/app.js';
 import { checkedWebhooks, type WebhookOptions } from '../feed/webhook-options.js';
 import { compileRule, type MirrorRule } from '../mirror/rules.js';
 import type { ServerOptions, Service } from '../service.js';
@@ -50,6 +51,8 @@ export interface ServeOptions {
   readonly socket?: string | undefined;
   /** Default 0600: its owner alone may connect. */
   readonly socketMode?: SocketMode | undefined;
+  /** Paths of unix sockets at which Docker's own clients are answered, with the mode of the other socket. */
+  readonly docker?: readonly string[] | undefined;
   readonly tls?: TlsFiles | undefined;
   /** Paths of files in JSON, each instead of the option of `server` of the same name. */
   readonly files?: SettingsFiles | undefined;
@@ -139,15 +142,14 @@ interface Listeners extends Opened {
   readonly options: ServeOptions;
 }
 
-async function listenWith(
-  server: StoreServer,
-  { metrics, proxies }: Service,
-  { options, log, tls }: Listeners,
-): Promise<Listening> {
+async function listenWith(server: StoreServer, service: Service, { options, log, tls }: Listeners): Promise<Listening> {
+  const { metrics, proxies } = service;
+  const sockets = options.docker ?? [];
   const listening = await listen(server.listener, {
     addresses: options.listen,
     socket: options.socket,
     socketMode: options.socketMode,
+    docker: sockets.length === 0 ? undefined : { sockets, listener: dockerListener(service) },
     tls,
     onUpgrade: server.upgrade,
     limits: connectionLimits(options.limits, (address) => proxies.has(address)),

@@ -30,9 +30,15 @@ import type { SavedContents, SavedContentsOptions, SavedTree, SaveOptions } from
 /** Read-ahead: without it, reads and writes to a stream alternate. */
 const READ_AHEAD_BYTES = 1024 * 1024;
 
+/** What is saved from: a store, and the views of it now or in the past. */
+interface SavedFrom {
+  readonly context: StoreContext;
+  readonly views: Views;
+}
+
 /** Returns the archive of the named images as a stream; their blobs stay pinned until it ends. */
-export function saveArchive(names: readonly string[], options: SaveOptions, context: StoreContext): Readable {
-  const { chunks, unpin } = pinnedArchive(names, options, context);
+export function saveArchive(names: readonly string[], options: SaveOptions, from: SavedFrom): Readable {
+  const { chunks, unpin } = pinnedArchive(names, options, from);
   return Readable.from(chunks, { objectMode: false, highWaterMark: READ_AHEAD_BYTES }).once('close', unpin);
 }
 
@@ -43,7 +49,7 @@ export async function saveArchiveTo(
   options: SaveOptions,
   context: StoreContext,
 ): Promise<number> {
-  const { size, chunks, unpin } = pinnedArchive(names, options, context, twoBuffers());
+  const { size, chunks, unpin } = pinnedArchive(names, options, { context, views: context.views }, twoBuffers());
   try {
     await writeDurably(file, chunks);
     return size;
@@ -59,18 +65,26 @@ export async function saveArchiveTo(
 function pinnedArchive(
   names: readonly string[],
   options: SaveOptions,
-  context: StoreContext,
+  from: SavedFrom,
   nextBuffer?: NextBuffer,
 ): WrittenArchive & { readonly unpin: () => void } {
   const { format = 'docker', onNotice, onProgress, signal } = options;
   if (format !== 'docker' && format !== 'oci') throw new RangeError(`format must be docker or oci: ${String(format)}`);
   throwIfAborted(signal);
-  const saved = savedArchive(names, options, context, nextBuffer);
+  const { context, views } = from;
+  const saved = savedArchive(names, options, from, nextBuffer);
   let size = 0;
   const onBytes = onProgress === undefined ? undefined : (bytes: number) => onProgress(bytes, size);
   const written = writeArchive(saved, { format, onBytes, onNotice, signal });
   size = written.size;
+  if (views !== context.views) for (const digest of written.blobs) checkKept(digest, context);
   return { ...written, unpin: pin(written.blobs, context) };
+}
+
+/** @throws {StoreError} BLOB_MISSING for a blob of the past that is gone */
+function checkKept(digest: Digest, { blobs }: StoreContext): void {
+  if (blobs.size(digest) !== undefined) return;
+  throw new StoreError('BLOB_MISSING', `the blob ${digest} was removed since`, { data: { digest } });
 }
 
 /** Returns what `saveArchive` would write, to be read one by one; its blobs stay pinned. */
@@ -79,7 +93,7 @@ export function savedContents(
   { platform, onNotice }: SavedContentsOptions,
   context: StoreContext,
 ): SavedContents {
-  const saved = savedArchive(names, { platform }, context);
+  const saved = savedArchive(names, { platform }, { context, views: context.views });
   const { roots, referrers } = planDocuments(saved, onNotice);
   const configs = new Map<Digest, Uint8Array>(saved.images.map(({ id, config }) => [id, config]));
   const toTree = memoized((document: WrittenDocument): SavedTree => {
@@ -130,16 +144,16 @@ function blobsIn(trees: readonly SavedTree[]): ReadonlySet<Digest> {
 function savedArchive(
   names: readonly string[],
   { platform }: Pick<SaveOptions, 'platform'>,
-  context: StoreContext,
+  { context, views }: SavedFrom,
   nextBuffer?: NextBuffer,
 ): SavedArchive {
-  const { views, blobs, log } = context;
+  const { blobs, log } = context;
   const { images, references, artifacts } = selectForSave(names, platform, views, (id) =>
-    new StoreReader(context).get(id).platform(),
+    new StoreReader(context, views).get(id).platform(),
   );
   const artifact = (digest: Digest): SavedArtifact | undefined => savedArtifact(views.artifacts.byDigest.get(digest));
   return {
-    images: [...images].map((id) => savedImage(id, context)),
+    images: [...images].map((id) => savedImage(id, context, views)),
     references: [...references.values()],
     artifacts: [...artifacts.values()],
     artifact,

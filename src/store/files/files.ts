@@ -154,6 +154,14 @@ export function temporaryPath(directory: string): string {
   return join(directory, `${TEMPORARY_PREFIX}${temporaryBy}-${temporaries}`);
 }
 
+/** Creates a file in `directory` without a name, which no crash leaves behind. Throws Node's errors. */
+export async function unnamedFile(directory: string): Promise<FileHandle> {
+  const path = temporaryPath(directory);
+  const file = await open(path, 'wx+', 0o600);
+  await unlink(path);
+  return file;
+}
+
 /**
  * Creates `root`, its parents, and `below` it (a path with slashes) where missing; names are
  * durable on return. Directories down to `root` may be links of the user, to another disk; those

@@ -11,6 +11,7 @@ import {
   type StoredEvent,
 } from '../../model/events.js';
 import type { Subject } from '../../model/subjects.js';
+import type { Image } from '../../model/image.js';
 import type { Platform } from '../../model/platform.js';
 import type { ReadOptions } from '../follow/event-filter.js';
 import type { ImageReads, ReferenceEntry } from '../store.js';
@@ -175,6 +176,11 @@ export interface AuditReads {
    *   REFERENCE_INVALID; FILTER_INVALID for a type that no event about it can have; ABORTED
    */
   history(subject: Subject | string, options?: HistoryOptions): AsyncIterable<StoredEvent>;
+  /**
+   * Resolves with an image that is there or was, as its config has it: without parent and details.
+   * @throws {StoreError} SUBJECT_NOT_FOUND when no event is about it; CONTENT_ERASED
+   */
+  imageEver(id: ImageId): Promise<Image>;
   /**
    * Resolves with every period of a reference, oldest first, using only the index; of a pattern (as
    * in an event filter) those of each reference that ever matched it, removed ones too, sorted by
@@ -430,10 +436,18 @@ export class AuditReader implements AuditReads {
     throw new StoreError('SUBJECT_NOT_FOUND', `no event is about ${String(name).slice(0, 100)}`, { data: { subject } });
   }
 
+  async imageEver(id: ImageId): Promise<Image> {
+    await this.#known({ image: id });
+    return this.#configured(id);
+  }
+
   /** Returns the platform in an image's config, even of a deleted image. */
   #platformOf(id: ImageId): Platform {
-    const config = this.#context.readConfig(id);
-    return storedImage(config, { id, parent: undefined, details: undefined }).platform();
+    return this.#configured(id).platform();
+  }
+
+  #configured(id: ImageId): Image {
+    return storedImage(this.#context.readConfig(id), { id, parent: undefined, details: undefined });
   }
 
   /** Returns the type of the artifact that a reference was pointed at, by the index. */
@@ -473,6 +487,15 @@ function onlySubject(subject: Subject): Subject {
   return { [kind]: value } as unknown as Subject;
 }
 
+const viewsOfPasts = new WeakMap<PastStore, Views>();
+
+/** Returns the views of what `at` returned. @throws {TypeError} for any other object */
+export function viewsOf(past: PastStore): Views {
+  const views = viewsOfPasts.get(past);
+  if (views === undefined) throw new TypeError('past must be what `at` returned');
+  return views;
+}
+
 /** A store as of one event. */
 export class ViewedPast extends StoreReader implements PastStore {
   readonly seq: number;
@@ -483,6 +506,7 @@ export class ViewedPast extends StoreReader implements PastStore {
   /** `views` are as of event `seq` and are no longer folded. */
   constructor(context: StoreContext, seq: number, views: Views) {
     super(context, views);
+    viewsOfPasts.set(this, views);
     this.seq = seq;
     this.time = context.log.event(seq)?.time ?? 0;
     this.#artifacts = new ArtifactReader(context, views);

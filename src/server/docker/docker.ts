@@ -1,0 +1,109 @@
+import { Readable } from 'node:stream';
+import type { Context } from 'hono';
+import { MAX_DISCARDED_BODY_BYTES } from '../../limits.js';
+import type { WriteOptions } from '../../store/store.js';
+import type { PastStore } from '../../store/past/audit.js';
+import type { Action } from '../access/access.js';
+import { bodyOf, callerOrigin, requireAction, type ServerEnv, streamed } from '../exchange.js';
+import { HttpFailure } from '../failure.js';
+import type { Service } from '../service.js';
+import type { ImageSource } from './image-source.js';
+
+/*
+ * Docker's Engine API: what each group of routes shares. Shapes of answers are those of the version
+ * that a client asked for in the path; without one, of the newest.
+ */
+
+/** Minor versions of the API that are answered: 1.12 and so on. skopeo speaks 1.22. */
+export const MIN_MINOR = 12;
+export const MAX_MINOR = 51;
+
+/** What the routes work on. */
+export interface Docker {
+  readonly service: Service;
+  /** The store at the moment that is served; undefined for the present. */
+  readonly past: () => Promise<PastStore | undefined>;
+  /** The store, now or then. */
+  readonly images: () => Promise<ImageSource>;
+}
+
+export type DockerExchange = Context<ServerEnv>;
+
+/** Returns the minor version of the API that the client speaks. */
+export function minorOf(c: DockerExchange): number {
+  return c.get('apiMinor') ?? MAX_MINOR;
+}
+
+/**
+ * Answers with JSON. Its type is exactly `application/json`: with a charset, the docker command line
+ * copies a stream to its output instead of reading it.
+ */
+export function json(c: DockerExchange, value: unknown, status: 200 | 201 = 200): Response {
+  return c.body(`${JSON.stringify(value)}\n`, status, { 'content-type': 'application/json' });
+}
+
+/**
+ * Answers with a stream of values, a line each. It has no length: the SDK for Python reads a stream
+ * that has one as a single value.
+ */
+export function jsonLines(c: DockerExchange, { service }: Docker, values: readonly object[]): Promise<Response> {
+  const body = Readable.from(values.map(jsonLine), { objectMode: false });
+  const { onFailure } = service;
+  return streamed(c, { status: 200, headers: { 'content-type': 'application/json' }, onFailure }, body);
+}
+
+/** Returns a value of a stream: a client may take two of a line for one. */
+export function jsonLine(value: object): string {
+  return `${JSON.stringify(value)}\n`;
+}
+
+/**
+ * Runs `work` on the body of a request. If that fails, what the client still sends is read up to a
+ * limit: not every client looks for an answer before it has sent all.
+ */
+export async function withBody<Result>(
+  c: DockerExchange,
+  work: (body: AsyncIterable<Uint8Array>) => Promise<Result>,
+): Promise<Result> {
+  const { incoming } = c.env;
+  if (incoming === undefined) return work(bodyOf(c));
+  const rest: AsyncIterable<Uint8Array> = {
+    [Symbol.asyncIterator]: () => incoming.iterator({ destroyOnReturn: false }) as AsyncIterator<Uint8Array>,
+  };
+  try {
+    return await work(rest);
+  } catch (error) {
+    await discard(rest);
+    throw error;
+  }
+}
+
+async function discard(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  let read = 0;
+  try {
+    for await (const { length } of chunks) {
+      read += length;
+      if (read > MAX_DISCARDED_BODY_BYTES) return;
+    }
+  } catch {
+    // The client is gone: it has no use for the answer either.
+  }
+}
+
+/** Reads a parameter as Docker does: anything but a word for no is yes. */
+export function flag(c: DockerExchange, name: string): boolean {
+  const value = (c.req.query(name) ?? '').trim().toLowerCase();
+  return !['', '0', 'no', 'false', 'none'].includes(value);
+}
+
+/** Requires the right to change the store, and that it is the present. @throws {HttpFailure} */
+export function requireWrite(c: DockerExchange, { service }: Docker, action: Action): void {
+  requireAction(c, service, action);
+  if (!service.isReadOnly) return;
+  throw new HttpFailure(403, 'DENIED', 'this server shows the store as it was (--at): nothing can be changed here');
+}
+
+/** Returns what the events of a write record of the request. */
+export function writeOptions(c: DockerExchange): WriteOptions {
+  return callerOrigin(c, 'docker');
+}
