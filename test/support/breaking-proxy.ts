@@ -18,6 +18,8 @@ export async function breakingProxy(t: ExecutionContext, host: string, bytes: nu
     });
     for (const socket of [client, upstream]) sockets.add(socket.on('error', () => undefined));
     client.once('close', () => upstream.end());
+    // A connection that is reset has no end to pass on.
+    upstream.once('error', () => client.destroy());
     upstream.pipe(client);
   }).listen(0, '127.0.0.1');
   t.teardown(() => {
