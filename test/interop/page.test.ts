@@ -12,10 +12,14 @@ import { checkAccessible, inChromium, openPage, ORIGIN, PROD, startWeek } from '
 /* The page in a real browser, as a file and served. */
 
 inChromium('the page says that nobody edited the log, and what a name was last tuesday', async (t) => {
-  const { done, path } = await startWeek(t);
+  const { done, path, verifier } = await startWeek(t);
   await done('page', '-o', path('log.html'), '--key', path('log.key'));
   const page = await openPage(t, `file://${path('log.html')}`);
-  t.is(await page.textContent('h1'), '✓ Verified: nobody has edited this log');
+  t.is(await page.textContent('h1'), '✓ Verified by the key that came with it');
+  await page.click('.key-form summary');
+  await page.fill('input[name=key]', verifier);
+  await page.click('.key-form button');
+  await page.locator('h1', { hasText: '✓ Verified: nobody has edited this log' }).waitFor();
   t.regex(
     (await page.textContent('.verdict')) ?? '',
     /\d+ records re-hashed in this browser in \d+ ms.*example\.com\/images signed/,

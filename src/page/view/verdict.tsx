@@ -51,7 +51,7 @@ export function Verdict({ ask, overview, progress, failure }: VerdictProps): JSX
   const keyFrom = pasted !== undefined ? 'given' : pinned !== undefined ? 'pinned' : overview.source;
   return (
     <>
-      <Found {...{ overview, verdict, signature, continuity, seen, progress }} />
+      <Found {...{ overview, verdict, signature, keyFrom, continuity, seen, progress }} />
       <dl class="facts">
         <Fact name="Log">{printable(overview.origin)}</Fact>
         <Fact name="Events">{verdict.size.toLocaleString('en')}</Fact>
@@ -108,12 +108,13 @@ interface FoundProps {
   readonly overview: Overview;
   readonly verdict: NonNullable<Overview['verdict']>;
   readonly signature: Signature;
+  readonly keyFrom: KeyFrom;
   readonly continuity: Continuity;
   readonly seen: SeenHead | undefined;
   readonly progress: Progress;
 }
 
-function Found({ overview, verdict, signature, continuity, seen, progress }: FoundProps): JSX.Element {
+function Found({ overview, verdict, signature, keyFrom, continuity, seen, progress }: FoundProps): JSX.Element {
   const { damage, hashed } = verdict;
   const work = `${countText(hashed, 'record')} re-hashed in this browser in ${Math.max(1, Math.round(progress.milliseconds ?? 0))} ms`;
   if (damage !== undefined) return <Damaged damage={damage} work={work} />;
@@ -141,9 +142,15 @@ function Found({ overview, verdict, signature, continuity, seen, progress }: Fou
     );
   }
   if (signature.state === 'valid') {
+    // A key that came with the log proves only that both are of one source.
+    const isTrusted = keyFrom === 'given' || keyFrom === 'pinned';
     return (
-      <Banner tone="good" title="Verified: nobody has edited this log">
+      <Banner
+        tone="good"
+        title={isTrusted ? 'Verified: nobody has edited this log' : 'Verified by the key that came with it'}
+      >
         {work}. They lead to the root that {printable(signature.name)} signed.
+        {!isTrusted && ' To know that nobody edited it, check by a key that you have from elsewhere.'}
       </Banner>
     );
   }
@@ -218,12 +225,14 @@ const KEY_FROM = {
   server: 'the key that the server gave',
 } as const;
 
+type KeyFrom = keyof typeof KEY_FROM;
+
 function SignatureText({
   signature,
   keyFrom,
 }: {
   readonly signature: Signature;
-  readonly keyFrom: keyof typeof KEY_FROM;
+  readonly keyFrom: KeyFrom;
 }): JSX.Element {
   if (signature.state === 'valid') return <>valid, by {KEY_FROM[keyFrom]}</>;
   if (signature.state === 'none') return <>none</>;
