@@ -184,7 +184,10 @@ export class Mirror {
     }
     if (!isTold) this.#parts.onNotice(warning);
     if (this.#parts.store.registry.manifest(repository, digest) === undefined) {
-      const onFailed = async (error: unknown): Promise<void> => this.#notice(cannotCopy(repository, digest), error);
+      const onFailed = async (error: unknown): Promise<void> => {
+        // Each look tries again.
+        if (!isTold) this.#notice(cannotCopy(repository, digest), error);
+      };
       this.#copies.copy({ repository, digest, origin: { ...origin, reason }, onFailed }).catch(() => undefined);
     }
     return { warning };

@@ -214,7 +214,7 @@ export class IncomingUpload implements Upload {
     }
   }
 
-  /** Opens the file of the bytes, made with its record if there is none yet. */
+  /** Opens the file to append to; creates it with its record, and writes the bytes that were held. */
   async #openFile(): Promise<Output> {
     if (!this.#hasFiles) {
       // A failure may leave a part of them.

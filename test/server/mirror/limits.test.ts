@@ -12,19 +12,25 @@ import { Mirror } from '../../../src/server/mirror/mirror.js';
 import { compileRule } from '../../../src/server/mirror/rules.js';
 import { Sightings } from '../../../src/server/mirror/sightings.js';
 import { type ClientUse, Upstreams } from '../../../src/server/mirror/upstreams.js';
-import { fakeRegistry } from '../../support/fake-registry.js';
+import { type FakeRegistry, fakeRegistry } from '../../support/fake-registry.js';
 import { addImage } from '../../support/registry-images.js';
 import { openTestStore } from '../../support/test-store.js';
 import { serving } from '../service/serving.js';
 
-test.serial('a reader waits MIRROR_WAIT_MS for the blobs, then gets the manifest before them', async (t) => {
-  const upstream = await fakeRegistry(t);
-  const image = await addImage(upstream, 'up/app:1', ['one']);
+/** Makes blobs of `upstream` wait until each is released. */
+function holdBlobs(upstream: FakeRegistry): (() => void)[] {
   const held: (() => void)[] = [];
   upstream.intercept = async ({ url = '' }) => {
     if (url.includes('/blobs/')) await new Promise<void>((resolve) => held.push(resolve));
     return false;
   };
+  return held;
+}
+
+test.serial('a reader waits MIRROR_WAIT_MS for the blobs, then gets the manifest before them', async (t) => {
+  const upstream = await fakeRegistry(t);
+  const image = await addImage(upstream, 'up/app:1', ['one']);
+  const held = holdBlobs(upstream);
   const mirrors = [{ repositories: 'up/**', upstream: upstream.host }];
   const { store, url } = await serving(t, { server: { mirrors, onNotice: () => undefined } });
   mock.timers.enable({ apis: ['setTimeout'] });
@@ -55,11 +61,7 @@ test.serial('a reader waits MIRROR_WAIT_MS for the blobs, then gets the manifest
 test.serial('a copy that fails after its reader left is a notice for the operator', async (t) => {
   const upstream = await fakeRegistry(t);
   const image = await addImage(upstream, 'up/app:1', ['one']);
-  const held: (() => void)[] = [];
-  upstream.intercept = async ({ url = '' }) => {
-    if (url.includes('/blobs/')) await new Promise<void>((resolve) => held.push(resolve));
-    return false;
-  };
+  const held = holdBlobs(upstream);
   const mirrors = [{ repositories: 'up/**', upstream: upstream.host }];
   let tell: (notice: string) => void = () => undefined;
   const told = new Promise<string>((resolve) => (tell = resolve));
