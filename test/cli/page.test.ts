@@ -61,6 +61,7 @@ test('page shows the log as it was, and says what a limit leaves out', async (t)
   t.is(then, parseCheckpoint(await done('checkpoint')).size - 1);
   const small = await run('page', '-o', path('small.html'), '--limit', '1');
   t.is(small.code, 0);
+  t.regex(small.stderr, /the page may have 1 B \(--limit\): it has \d+ kB, with the newest events alone\n/);
   t.regex(small.stderr, /the page may have 1 B \(--limit\): it lacks one config or manifest/);
   t.is(logIn(await readFile(path('small.html'), 'utf8')).leftOut.contents, 1);
 });

@@ -55,12 +55,14 @@ async function page(context: CommandContext, { output, verifier, limit = MAX_PAG
     key: (await trustedKey(context, verifier)) ?? store.verifierKey,
     madeAt: io.now(),
     limitBytes: limit,
-    templateBytes: template.length,
+    templateBytes: Buffer.byteLength(head) + Buffer.byteLength(tail),
     onProgress: progress.update,
   }).finally(progress.end);
   const parts = (): Iterable<string> => [head, ...dataBlocks(made.log, made.blocks), tail];
   const { first, leftOut } = made.log;
-  for (const notice of noticesOf(first - 1, leftOut.contents, limit))
+  let bytes = 0;
+  for (const part of parts()) bytes += Buffer.byteLength(part);
+  for (const notice of noticesOf({ events: first - 1, contents: leftOut.contents, bytes, limit }))
     context.err.post(noticeLine(notice, context.errColors));
   if (output === '-') {
     for (const part of parts()) await out.bytes(Buffer.from(part));
@@ -79,9 +81,18 @@ async function page(context: CommandContext, { output, verifier, limit = MAX_PAG
   );
 }
 
+/** What a page lacks, its size, and its limit. */
+interface LeftOut {
+  readonly events: number;
+  readonly contents: number;
+  readonly bytes: number;
+  readonly limit: number;
+}
+
 /** What the limit left out: nothing is dropped silently. */
-function* noticesOf(events: number, contents: number, limit: number): Generator<string> {
+function* noticesOf({ events, contents, bytes, limit }: LeftOut): Generator<string> {
   const most = `the page may have ${sizeText(limit)} (--limit)`;
+  if (bytes > limit) yield `${most}: it has ${sizeText(bytes)}, with the newest events alone`;
   if (events > 0) yield `${most}: of the first ${countText(events, 'event')} it has the hashes alone`;
   if (contents > 0)
     yield `${most}: it lacks ${contents === 1 ? 'one config or manifest' : `${contents} configs or manifests`}`;
