@@ -15,13 +15,17 @@ export class ServedSource implements LogSource {
 
   private constructor(base: string, get: Get, key: string | undefined) {
     this.#base = base;
-    // A method of ours would be the receiver of the browser's own function.
-    this.#get = (url) => get(url);
+    this.#get = get;
     this.key = key;
   }
 
-  /** `base` is the absolute address of the page. */
-  static async open(base: string, get: Get = fetch): Promise<ServedSource> {
+  /** `base` is the absolute address of the page; `reload` asks again for what the browser has kept. */
+  static async open(base: string, cache: 'default' | 'reload' = 'default'): Promise<ServedSource> {
+    const get: Get = (url) =>
+      // Browsers say no more than that they failed to fetch.
+      fetch(url, { cache } as RequestInit).catch((cause: unknown) => {
+        throw new Error('the server cannot be reached', { cause });
+      });
     const answer = await get(new URL('log/key', base));
     if (!answer.ok && answer.status !== 404) throw new Error(`the server answers ${answer.status} for log/key`);
     return new ServedSource(base, get, answer.ok ? (await answer.text()).trim() : undefined);

@@ -1,5 +1,6 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { printable } from '../../model/texts.js';
 import { systemTimeZone, UTC } from '../../model/time-zone.js';
 import { formatAddress, parseAddress, type Shown } from '../address.js';
 import type { Overview } from '../questions.js';
@@ -8,7 +9,7 @@ import { Compare } from './compare.js';
 import { type Engine, type SourceGiven, startEngine } from './engine.js';
 import { EventList } from './event-list.js';
 import { ImageCard } from './image-card.js';
-import { type Page, PageProvider, type Progress, useAnswer } from './page-context.js';
+import { linkTo, type Page, PageProvider, type Progress, useAnswer } from './page-context.js';
 import { ReferenceList } from './reference-list.js';
 import { TimeBar } from './time-bar.js';
 import { Verdict } from './verdict.js';
@@ -111,7 +112,7 @@ function Sections({ ask, overview, version, source }: SectionsProps): JSX.Elemen
   const [shown, show] = useShown();
   const timeZone = shown.zone === 'utc' ? UTC : systemTimeZone();
   const { range } = overview;
-  const { answer } = useAnswer(`${version} ${shown.at} ${timeZone}`, async () => ({
+  const { answer, failure } = useAnswer(`${version} ${shown.at} ${timeZone}`, async () => ({
     moment: await ask('moment', { text: momentText(shown.at), nowMs: Date.now(), timeZone }),
     // With its moment: what is shown must not be called now before it is.
     isNow: shown.at === undefined,
@@ -122,6 +123,13 @@ function Sections({ ask, overview, version, source }: SectionsProps): JSX.Elemen
     const end = source.kind === 'document' ? source.log.madeAt : Date.now();
     return { from, to: Math.max(last, end, from + 1) };
   }, [from, last]);
+  if (failure !== undefined) {
+    return (
+      <p class="failure" role="alert">
+        {printable(failure)}. <a href={linkTo(shown, { at: undefined })}>Show now</a>
+      </p>
+    );
+  }
   if (answer === undefined || range === undefined) return null;
   const { moment, isNow } = answer;
   const page: Page = { ask, overview, version, shown, show, moment, isNow, timeZone, axis };

@@ -142,9 +142,9 @@ class Answering {
     if (asked.ask === 'open') this.#open();
   }
 
-  #open(get?: (url: URL) => Promise<Response>): Promise<Reading> {
+  #open(cache?: 'reload'): Promise<Reading> {
     const given = this.#source as SourceGiven;
-    this.#reading = openSource(given, get).then((source) => Reading.begin(source));
+    this.#reading = openSource(given, cache).then((source) => Reading.begin(source));
     this.#reading.catch(() => undefined);
     return this.#reading;
   }
@@ -178,7 +178,7 @@ class Answering {
     if (reading.verdict?.damage === undefined || this.#source?.kind !== 'server' || this.#isReread) return;
     // The browser may have kept tiles of another log that was at this address before.
     this.#isReread = true;
-    await this.#readAll(await this.#open((url) => fetch(url, { cache: 'reload' })));
+    await this.#readAll(await this.#open('reload'));
   }
 
   async #answer({ id, name, args }: Extract<Asked, { readonly ask: 'question' }>): Promise<void> {
@@ -195,6 +195,6 @@ class Answering {
   }
 }
 
-async function openSource(given: SourceGiven, get?: (url: URL) => Promise<Response>): Promise<LogSource> {
-  return given.kind === 'server' ? ServedSource.open(given.base, get) : new EmbeddedSource(given.log, given.blocks);
+async function openSource(given: SourceGiven, cache?: 'reload'): Promise<LogSource> {
+  return given.kind === 'server' ? ServedSource.open(given.base, cache) : new EmbeddedSource(given.log, given.blocks);
 }
