@@ -1,5 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
+import { parseCheckpoint, verifyCheckpoint } from '../../log/checkpoint.js';
+import { parseVerifierKey } from '../../log/note.js';
 import { MAX_PAGE_BYTES } from '../../limits.js';
 import { countText, printable, sizeText } from '../../model/texts.js';
 import { dataBlocks, documentParts } from '../../page/document.js';
@@ -43,16 +45,20 @@ async function page(context: CommandContext, { output, verifier, limit = MAX_PAG
   if (output === undefined)
     throw new UsageError('name the file to write: -o log.html, or -o - for the standard output');
   const { at, keyFile, timeZone, io, files, out, signal } = context;
-  const isSigned = keyFile !== undefined && at === undefined;
-  await using store = await openFor(context, isSigned ? 'write' : 'read');
+  // A key signs, also what was.
+  await using store = await openFor(context, keyFile === undefined ? 'read' : 'write');
   const progress = progressBar(context, `page ${printable(output)}`, String);
   const size = at === undefined ? store.log.head.seq : (await store.pointAt(at, { timeZone })).seq;
   const template = await readTemplate();
   const { head, tail } = documentParts(template);
+  const checkpoint = await store.checkpoint(at === undefined ? undefined : size);
+  const key = await trustedKey(context, verifier);
+  // By a key that did not sign it, every browser would call it wrong.
+  if (key !== undefined) await verifyCheckpoint(parseCheckpoint(checkpoint), await parseVerifierKey(key));
   const made = await embedLog(store, {
     size,
-    checkpoint: await store.checkpoint(at === undefined ? undefined : size),
-    key: (await trustedKey(context, verifier)) ?? store.verifierKey,
+    checkpoint,
+    key: key ?? store.verifierKey,
     madeAt: io.now(),
     limitBytes: limit,
     templateBytes: Buffer.byteLength(head) + Buffer.byteLength(tail),
