@@ -1,5 +1,6 @@
 import { type ArtifactsView, artifactsProjection } from '../../projections/artifacts.js';
 import { imagesOf } from '../../projections/references.js';
+import { MAX_PAGE_ARTIFACT_EVENTS, MAX_PAGE_SHARING_EVENTS } from '../limits.js';
 import type { ChainId, Descriptor, Digest, ImageId } from '../model/digest.js';
 import type { ImageCreated, LayerFacts, ReferenceSet, StoredEvent } from '../model/events.js';
 import type { Reading } from './reading.js';
@@ -9,10 +10,6 @@ import type { ReferencePeriod } from './timeline.js';
 
 /** Records that are read at the same time. */
 const READ_AT_ONCE = 64;
-/** Events of artifacts that are kept, the newest; of earlier ones nothing is known. */
-const MOST_ARTIFACT_EVENTS = 20_000;
-/** Events that are read to find which images share layers. */
-const MOST_SHARING_EVENTS = 20_000;
 
 /** Reads events in order. */
 export async function readEvents(reading: Reading, seqs: ArrayLike<number>): Promise<StoredEvent[]> {
@@ -106,6 +103,16 @@ export async function imageAt(reading: Reading, id: ImageId, seq: number): Promi
   };
 }
 
+/** Returns the metadata of an image after event `seq`; reads events only if some was ever set. */
+export async function metadataAt(reading: Reading, id: ImageId, seq: number): Promise<Map<string, Uint8Array>> {
+  const { timeline } = reading;
+  const seqs = timeline.eventsAbout(id).filter((each) => each <= seq);
+  if (!seqs.some((each) => timeline.type(each) === 'MetadataSet')) return new Map();
+  const fold = new ImageFold(id);
+  for (const event of await readEvents(reading, seqs)) fold.add(event);
+  return fold.metadata;
+}
+
 class ImageFold {
   readonly #id: ImageId;
   created: (StoredEvent & ImageCreated) | undefined;
@@ -196,7 +203,7 @@ export async function sharingOf(
   for (const chain of [...chains].reverse()) {
     // What has the chain above has this one too: each is walked once.
     const waiting: ChainId[] = [chain];
-    for (let next = waiting.pop(); next !== undefined && events < MOST_SHARING_EVENTS; next = waiting.pop()) {
+    for (let next = waiting.pop(); next !== undefined && events < MAX_PAGE_SHARING_EVENTS; next = waiting.pop()) {
       if (seen.has(next)) continue;
       seen.add(next);
       events += reading.timeline.eventsAbout(next).length;
@@ -204,7 +211,7 @@ export async function sharingOf(
       for (const each of images) if (each !== image) users.add(each);
       for (const each of above) waiting.push(each);
     }
-    found.push({ images: users.size, isCut: events >= MOST_SHARING_EVENTS });
+    found.push({ images: users.size, isCut: events >= MAX_PAGE_SHARING_EVENTS });
   }
   return found.reverse();
 }
@@ -228,9 +235,9 @@ export async function artifactsAt(reading: Reading, seq: number): Promise<Artifa
     const type = timeline.type(each);
     if (type === 'ArtifactAdded' || type === 'ArtifactRemoved') seqs.push(each);
   }
-  const all = [...known.events, ...(await readEvents(reading, seqs.slice(-MOST_ARTIFACT_EVENTS)))];
-  const isCut = known.isCut || all.length > MOST_ARTIFACT_EVENTS || seqs.length > MOST_ARTIFACT_EVENTS;
-  const events = all.slice(-MOST_ARTIFACT_EVENTS);
+  const all = [...known.events, ...(await readEvents(reading, seqs.slice(-MAX_PAGE_ARTIFACT_EVENTS)))];
+  const isCut = known.isCut || all.length > MAX_PAGE_ARTIFACT_EVENTS || seqs.length > MAX_PAGE_ARTIFACT_EVENTS;
+  const events = all.slice(-MAX_PAGE_ARTIFACT_EVENTS);
   artifactEvents.set(reading, { last, events, isCut });
   let view = artifactsProjection.initial();
   for (const event of events) if (event.seq <= seq) view = artifactsProjection.evolve(view, event);

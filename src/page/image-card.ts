@@ -1,4 +1,5 @@
 import { isStoreError, StoreError } from '../errors.js';
+import { MAX_PAGE_ANCESTORS, MAX_PAGE_CHILDREN, MAX_PAGE_DIGESTS } from '../limits.js';
 import { metadataText } from '../log/event-json.js';
 import { type BuildStep, buildSteps, layerChain } from '../model/build-steps.js';
 import {
@@ -99,7 +100,7 @@ export interface ImageCard {
   readonly steps: readonly BuildStep[] | undefined;
   readonly ancestors: readonly TreeImage[];
   readonly own: TreeImage;
-  /** The first MOST_CHILDREN. */
+  /** The first MAX_PAGE_CHILDREN. */
   readonly children: readonly TreeImage[];
   readonly childCount: number;
   readonly artifacts: readonly RelatedArtifact[];
@@ -134,12 +135,6 @@ export interface ArtifactCard {
   readonly artifacts: readonly RelatedArtifact[];
   readonly isCut: boolean;
 }
-
-/** Parents and children that are shown. */
-const MOST_ANCESTORS = 50;
-const MOST_CHILDREN = 100;
-/** Digests with one beginning among which the only image or artifact is sought. */
-const MOST_CANDIDATES = 50;
 
 /** Returns the card of what a digest names; undefined for none of an image, manifest, index or artifact. */
 export async function card(
@@ -209,7 +204,7 @@ async function imageCard(
     steps: image && buildSteps(image, table).reverse(),
     ancestors: await ancestorsOf(reading, state, seq),
     own: treeImage(state),
-    children: await treeImages(reading, state.children.slice(0, MOST_CHILDREN), seq),
+    children: await treeImages(reading, state.children.slice(0, MAX_PAGE_CHILDREN), seq),
     childCount: state.children.length,
     artifacts: await relatedArtifacts(reading, { state, artifacts, seq }),
     isCut: artifacts.isCut,
@@ -315,7 +310,7 @@ function sizesOf(layers: readonly LayerLine[]): LayerSizes | undefined {
 
 async function ancestorsOf(reading: Reading, { parent }: ImageState, seq: number): Promise<TreeImage[]> {
   const ancestors: TreeImage[] = [];
-  for (let next = parent; next !== undefined && ancestors.length < MOST_ANCESTORS; ) {
+  for (let next = parent; next !== undefined && ancestors.length < MAX_PAGE_ANCESTORS; ) {
     const state = await imageAt(reading, next, seq);
     ancestors.unshift(treeImage(state));
     next = state.parent;
@@ -381,7 +376,7 @@ export async function findNamed(
   if (pointed !== undefined) return { digest: pointed };
   const found: { readonly digest: Digest; readonly isImage: boolean }[] = [];
   const prefix = hexPrefix(wanted);
-  const digests = prefix === undefined ? [] : reading.timeline.digestsBeginning(prefix, MOST_CANDIDATES);
+  const digests = prefix === undefined ? [] : reading.timeline.digestsBeginning(prefix, MAX_PAGE_DIGESTS);
   for (const digest of digests) {
     const named = await namedBy(reading, digest);
     if (named !== undefined) found.push({ digest, isImage: 'image' in named && named.via === undefined });

@@ -6,9 +6,11 @@ import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { relatedArtifacts } from '../../src/cli/artifact-facts.js';
 import { isStoreError } from '../../src/errors.js';
+import { metadataText } from '../../src/log/event-json.js';
 import { buildSteps } from '../../src/model/build-steps.js';
 import type { Descriptor, Digest, ImageId } from '../../src/model/digest.js';
 import { familiarReference } from '../../src/model/reference.js';
+import { sizeText } from '../../src/model/texts.js';
 import { imagesOf } from '../../projections/references.js';
 import type { ImageCard, ArtifactCard } from '../../src/page/image-card.js';
 import { questions } from '../../src/page/questions.js';
@@ -156,6 +158,9 @@ async function checkDiff(
     ...diff.references.map(({ change, reference, event }) => shape('reference', change, reference, event.seq)),
     ...diff.images.map(({ change, image, event }) => shape('image', change, image, event.seq)),
     ...diff.artifacts.map(({ change, artifact, event }) => shape('artifact', change, artifact, event.seq)),
+    ...diff.parents.map(({ change, image, event }) => shape('parent', change, image, event.seq)),
+    ...diff.metadata.map(({ change, image, key, event }) => shape('metadata', change, `${image}/${key}`, event.seq)),
+    ...diff.layers.map(({ change, chainId, event }) => shape('layer', change, chainId, event.seq)),
   ];
   const found = await questions.compareMoments(reading, { one: a, other: b, limit: 1_000 });
   t.deepEqual(
@@ -163,6 +168,18 @@ async function checkDiff(
     expected,
   );
   t.is(found.count, expected.length);
+  const sides = (kind: string): unknown[] =>
+    found.rows.flatMap((row) => (row.kind === kind ? [[row.before, row.after]] : []));
+  t.deepEqual(
+    sides('parent'),
+    diff.parents.map(({ before, after }) => [before, after]),
+  );
+  const text = (value: Uint8Array | undefined): string | undefined =>
+    value && (metadataText(value) ?? sizeText(value.length));
+  t.deepEqual(
+    sides('metadata'),
+    diff.metadata.map(({ before, after }) => [text(before), text(after)]),
+  );
   t.deepEqual(
     found.rows.filter(({ kind }) => kind === 'reference').map(({ before, after }) => [before, after]),
     diff.references.map(({ before, after }) => [
