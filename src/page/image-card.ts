@@ -19,6 +19,7 @@ import { msOf } from '../model/timestamp.js';
 import { createdIn } from '../../projections/images.js';
 import { type RelatedArtifact, relatedArtifacts } from './about.js';
 import {
+  type ArtifactsState,
   artifactsAt,
   chainAt,
   eventsAbout,
@@ -72,6 +73,8 @@ export interface TreeImage {
 export interface IndexLine {
   readonly digest: Digest;
   readonly platforms: readonly PlatformImage[];
+  /** All that it holds, where it is kept as an artifact. */
+  readonly contains: readonly Descriptor[];
 }
 
 /** All of an image as of an event. */
@@ -154,17 +157,19 @@ type Named =
   | { readonly artifact: StoredEvent & ArtifactAdded };
 
 async function namedBy(reading: Reading, digest: Digest): Promise<Named | undefined> {
-  let found: Named | undefined;
+  let [index, artifact, manifest]: (Named | undefined)[] = [];
   for (const event of await eventsAbout(reading, digest, reading.timeline.last)) {
-    if (event.type === 'ArtifactAdded' && event.artifact.digest === digest) return { artifact: event };
+    if (event.type === 'ArtifactAdded' && event.artifact.digest === digest) artifact ??= { artifact: event };
     if ('image' in event && event.image === digest) return { image: event.image, via: undefined };
     if (event.type === 'ManifestAdded' && event.manifest.digest === digest) {
-      found = { image: event.image, via: { kind: 'manifest', digest } };
+      manifest = { image: event.image, via: { kind: 'manifest', digest } };
     }
     if (event.type !== 'ReferenceSet' || event.target?.digest !== digest || event.image === undefined) continue;
-    found ??= { image: event.image, via: { kind: event.platforms === undefined ? 'manifest' : 'index', digest } };
+    if (event.platforms === undefined) manifest ??= { image: event.image, via: { kind: 'manifest', digest } };
+    else index ??= { image: event.image, via: { kind: 'index', digest } };
   }
-  return found;
+  // An index of images may be kept as an artifact too, for what else it holds: there is one card of both.
+  return index ?? artifact ?? manifest;
 }
 
 /** Returns the image of a config, manifest or index. @throws {StoreError} IMAGE_NOT_FOUND */
@@ -197,7 +202,7 @@ async function imageCard(
     configSize: state.created?.size,
     built: builtMs(state),
     manifests: state.manifests,
-    indexes: indexesOf(state, artifacts.indexesOf),
+    indexes: indexesOf(state, artifacts),
     names: await nameLines(reading, state.periods),
     layers,
     sizes,
@@ -246,22 +251,23 @@ async function nameLines(reading: Reading, periods: readonly NamedPeriod[]): Pro
   }));
 }
 
-function indexesOf(
-  { periods, manifests, id }: ImageState,
-  containing: ReadonlyMap<Digest, ReadonlySet<Digest>>,
-): IndexLine[] {
-  const indexes = new Map<Digest, IndexLine>();
+function indexesOf({ periods, manifests, id }: ImageState, artifacts: ArtifactsState): IndexLine[] {
+  const platforms = new Map<Digest, readonly PlatformImage[]>();
   for (const { event } of periods) {
-    const { target, platforms } = event;
-    if (target !== undefined && platforms !== undefined)
-      indexes.set(target.digest, { digest: target.digest, platforms });
-  }
-  for (const digest of [id, ...manifests.map((manifest) => manifest.digest)]) {
-    for (const index of containing.get(digest) ?? []) {
-      if (!indexes.has(index)) indexes.set(index, { digest: index, platforms: [] });
+    if (event.target !== undefined && event.platforms !== undefined) {
+      platforms.set(event.target.digest, event.platforms);
     }
   }
-  return [...indexes.values()];
+  const own = [id, ...manifests.map(({ digest }) => digest)];
+  const indexes = new Set([
+    ...platforms.keys(),
+    ...own.flatMap((digest) => [...(artifacts.indexesOf.get(digest) ?? [])]),
+  ]);
+  return [...indexes].map((digest) => ({
+    digest,
+    platforms: platforms.get(digest) ?? [],
+    contains: artifacts.byDigest.get(digest)?.contains ?? [],
+  }));
 }
 
 /** Returns the layers of an image, bottom first, by its config; by the events where that is not here. */
@@ -273,12 +279,10 @@ export async function layersOf(
     image === undefined ? await stackOf(reading, state.created?.chainId, seq) : layerChain(image.rootFS.diffIds);
   const chains = stack.map(({ chainId }) => chainId);
   const sharing = await sharingOf(reading, { chains, image: state.id, seq });
-  const rows: LayerLine[] = [];
-  for (const [at, { chainId, diffId }] of stack.entries()) {
-    const { known, isPresent } = await chainAt(reading, chainId, seq);
-    const { images: others = 0, isCut = false } = sharing[at] ?? {};
-    rows.push({ chainId, diffId, size: isPresent ? (known?.diffSize ?? null) : null, others, isCut });
-  }
+  const rows = stack.map(({ chainId, diffId }, at): LayerLine => {
+    const { known, isPresent = false, others = 0, isCut = false } = sharing[at] ?? {};
+    return { chainId, diffId, size: isPresent ? (known?.diffSize ?? null) : null, others, isCut };
+  });
   return { rows, sizes: sizesOf(rows) };
 }
 
@@ -290,7 +294,7 @@ async function stackOf(
 ): Promise<{ readonly chainId: ChainId; readonly diffId: DiffId }[]> {
   const stack: { readonly chainId: ChainId; readonly diffId: DiffId }[] = [];
   for (let next = top; next !== undefined; ) {
-    const { known } = await chainAt(reading, next, seq);
+    const { known } = await chainAt(reading, { chainId: next, seq });
     if (known === undefined) break;
     stack.unshift({ chainId: next, diffId: known.diffId });
     next = known.parent;

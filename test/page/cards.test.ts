@@ -12,7 +12,7 @@ import type { Descriptor, Digest, ImageId } from '../../src/model/digest.js';
 import { familiarReference } from '../../src/model/reference.js';
 import { sizeText } from '../../src/model/texts.js';
 import { imagesOf } from '../../projections/references.js';
-import type { ImageCard, ArtifactCard } from '../../src/page/image-card.js';
+import type { ImageCard } from '../../src/page/image-card.js';
 import { questions } from '../../src/page/questions.js';
 import type { Reading } from '../../src/page/reading.js';
 import type { EventStore } from '../../src/store/event-store.js';
@@ -127,8 +127,17 @@ async function checkMoment(t: ExecutionContext, store: EventStore, reading: Read
   }
   const artifacts = new Map(past.artifacts().map((entry) => [entry.artifact.digest, entry]));
   for (const digest of await artifactsEver(store)) {
-    const card = (await questions.card(reading, { digest, seq })) as ArtifactCard;
+    const card = await questions.card(reading, { digest, seq });
     const entry = artifacts.get(digest);
+    if (card?.kind === 'image') {
+      // An index of images that is an artifact too.
+      t.deepEqual(card.via, { kind: 'index', digest });
+      const contains = card.indexes.find((index) => index.digest === digest)?.contains ?? [];
+      const isOf = entry !== undefined && card.indexes.some((index) => index.digest === digest);
+      t.deepEqual(contains, isOf ? entry.contains : []);
+      continue;
+    }
+    if (card === undefined) return t.fail(`no card of ${digest}`);
     t.is(card.isPresent, entry !== undefined, `${digest} @${seq}`);
     t.deepEqual(await expectedNames(store, seq, digest), card.names.map(nameShape));
     if (entry === undefined) continue;

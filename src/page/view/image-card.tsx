@@ -182,7 +182,7 @@ function ImageIds({ card }: { readonly card: Card }): JSX.Element {
         </dd>
       ))}
       {indexes.length > 0 && <dt>{indexes.length === 1 ? 'Index' : 'Indexes'}</dt>}
-      {indexes.map(({ digest, platforms }) => (
+      {indexes.map(({ digest, platforms, contains }) => (
         <dd key={digest}>
           <code>{digest}</code>
           {platforms.length > 0 && (
@@ -191,6 +191,18 @@ function ImageIds({ card }: { readonly card: Card }): JSX.Element {
                 <li key={`${each.image} ${platformText(each)}`}>
                   {printable(platformText(each))}{' '}
                   {each.image === image ? <span class="quiet">this image</span> : <ImageLink digest={each.image} />}
+                </li>
+              ))}
+            </ul>
+          )}
+          {contains.length > 0 && (
+            <ul class="platforms" aria-label="Contents of the index">
+              {contains.map((each) => (
+                <li key={each.digest}>
+                  <ImageLink digest={each.digest} />{' '}
+                  <span class="quiet">
+                    {printable(each.mediaType)}, {sizeText(each.size)}
+                  </span>
                 </li>
               ))}
             </ul>
