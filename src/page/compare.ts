@@ -82,21 +82,33 @@ async function namesThatDiffer(reading: Reading, from: number, to: number): Prom
   const { timeline } = reading;
   const found: Found[] = [];
   for (const [row, reference] of timeline.names.texts.entries()) {
-    const after = thereIn(timeline.referenceAt(row, to));
-    const before = thereIn(timeline.referenceAt(row, from));
-    if (after?.seq === before?.seq || (await isSame(reading, before, after))) continue;
-    const seq = timeline.eventsOfReference(row).findLast((each) => each <= to) ?? to;
+    const after = timeline.referenceAt(row, to);
+    const before = timeline.referenceAt(row, from);
+    if (after === undefined || after.seq === before?.seq) continue;
+    if (await isSame(reading, thereIn(before), thereIn(after))) continue;
+    const seqs = timeline.eventsOfReference(row);
+    const was = before === undefined ? await pointedBefore(reading, seqs[0]) : pointedBy(before);
+    const is = pointedBy(after);
+    if (was === undefined && is === undefined) continue;
+    // Of what is left out, nothing but the image or the target is known.
+    if (before === undefined && was === is) continue;
+    const seq = seqs.findLast((each) => each <= to) ?? to;
     const name = familiarReference(reference);
-    found.push({
-      kind: 'reference',
-      change: changeOf(before, after),
-      key: reference,
-      name,
-      ...sides(before, after),
-      seq,
-    });
+    found.push({ kind: 'reference', change: changeOf(was, is), key: reference, name, before: was, after: is, seq });
   }
   return found.sort((a, b) => a.seq - b.seq);
+}
+
+function pointedBy(change: ReferenceChange): Digest | undefined {
+  return change.isRemoved ? undefined : (change.image ?? change.target);
+}
+
+/** What a reference pointed at before its first event that is here: of a log whose first events are left out. */
+async function pointedBefore(reading: Reading, seq: number | undefined): Promise<Digest | undefined> {
+  if (seq === undefined || reading.timeline.first === 1) return undefined;
+  const event = await reading.event(seq);
+  if (event.type === 'ReferenceRemoved') return event.image ?? event.target;
+  return event.type === 'ReferenceSet' ? (event.previous ?? event.previousTarget) : undefined;
 }
 
 function thereIn(change: ReferenceChange | undefined): ReferenceChange | undefined {
@@ -113,10 +125,6 @@ async function isSame(reading: Reading, before?: ReferenceChange, after?: Refere
 function changeOf(before: unknown, after: unknown): Difference['change'] {
   if (before === undefined) return 'added';
   return after === undefined ? 'removed' : 'changed';
-}
-
-function sides(before?: ReferenceChange, after?: ReferenceChange): Pick<Difference, 'before' | 'after'> {
-  return { before: before?.image ?? before?.target, after: after?.image ?? after?.target };
 }
 
 /** What else than a reference is not the same at two moments. */

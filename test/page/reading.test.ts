@@ -140,6 +140,18 @@ test('a document that is too small has the newest events, hashes of the others, 
   t.is(reading.timeline.first, 4_097);
 });
 
+test('a comparison with what is left out tells a moved name as changed, and not as new', async (t) => {
+  const store = await long(t, 5_000);
+  const reading = await embedded(store, 1);
+  const [one = '', two = ''] = [...store.map().keys()];
+  const { rows } = await questions.compareMoments(reading, { one: 0, other: 4_100, limit: 20 });
+  t.true(rows.length > 0);
+  for (const { kind, change, before, after } of rows) {
+    t.deepEqual([kind, change], ['reference', 'changed']);
+    t.deepEqual([before, after].sort(), [one, two].sort());
+  }
+});
+
 test('events after the first read are read by the next, with the tree that was there', async (t) => {
   const store = await long(t, 300);
   const reading = await readingOf(store);
