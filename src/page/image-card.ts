@@ -88,6 +88,8 @@ export interface ImageCard {
   readonly deleted: EventLine | undefined;
   /** The event that erased its config since, at any time. */
   readonly erased: EventLine | undefined;
+  /** Why the config that came is not believed. */
+  readonly wrong: string | undefined;
   readonly platform: string;
   /** Bytes of the config. */
   readonly configSize: number | undefined;
@@ -128,6 +130,8 @@ export interface ArtifactCard {
   readonly added: EventLine;
   readonly removed: EventLine | undefined;
   readonly erased: EventLine | undefined;
+  /** Why the manifest that came is not believed. */
+  readonly wrong: string | undefined;
   readonly artifactType: string;
   readonly subject: Descriptor | undefined;
   readonly contains: readonly Descriptor[];
@@ -184,7 +188,7 @@ async function imageCard(
   { image: id, via, seq }: { readonly image: ImageId; readonly via: ImageCard['via']; readonly seq: number },
 ): Promise<ImageCard> {
   const state = await imageAt(reading, id, seq);
-  const bytes = await reading.content(id);
+  const { bytes, wrong } = await contentOf(reading, id);
   const image = bytes === undefined ? undefined : identifiedImage(bytes, id, state.parent);
   const { rows: layers, sizes } = await layersOf(reading, { state, image, seq });
   const sizeOf = new Map(layers.flatMap(({ chainId, size }) => (size === null ? [] : [[chainId, size] as const])));
@@ -197,7 +201,8 @@ async function imageCard(
     isPresent: state.isPresent,
     created: state.created && eventLine(state.created),
     deleted: state.deleted && eventLine(state.deleted),
-    erased: bytes === undefined ? await erasureOf(reading, id) : undefined,
+    erased: bytes === undefined && wrong === undefined ? await erasureOf(reading, id) : undefined,
+    wrong,
     platform: platformOf(state, image),
     configSize: state.created?.size,
     built: builtMs(state),
@@ -216,6 +221,19 @@ async function imageCard(
     metadata: [...state.metadata].sort().map(([key, value]) => [key, metadataText(value) ?? sizeText(value.length)]),
     config: bytes === undefined ? [] : [...configKeys(bytes)],
   };
+}
+
+/** Content that was checked, or why it is not believed: what the events tell is true without it. */
+async function contentOf(
+  reading: Reading,
+  digest: Digest,
+): Promise<{ readonly bytes: Uint8Array | undefined; readonly wrong: string | undefined }> {
+  try {
+    return { bytes: await reading.content(digest), wrong: undefined };
+  } catch (error) {
+    if (!isStoreError(error)) throw error;
+    return { bytes: undefined, wrong: error.message };
+  }
 }
 
 function platformOf({ created }: ImageState, image: Image | undefined): string {
@@ -346,14 +364,15 @@ async function artifactCard(
   const last = own.at(-1);
   const artifacts = await artifactsAt(reading, seq);
   const { artifact, artifactType, subject, contains, blobs } = added;
-  const isHere = (await reading.content(digest)) !== undefined;
+  const { bytes, wrong } = await contentOf(reading, digest);
   return {
     kind: contains.length > 0 ? 'index' : 'artifact',
     artifact,
     isPresent: last?.type === 'ArtifactAdded',
     added: eventLine(own.findLast(({ type }) => type === 'ArtifactAdded') ?? added),
     removed: last?.type === 'ArtifactRemoved' ? eventLine(last) : undefined,
-    erased: isHere ? undefined : await erasureOf(reading, digest),
+    erased: bytes === undefined && wrong === undefined ? await erasureOf(reading, digest) : undefined,
+    wrong,
     artifactType,
     subject,
     contains,

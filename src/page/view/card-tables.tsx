@@ -130,11 +130,12 @@ export function Layers({ card: { image, layers } }: { readonly card: Card }): JS
 }
 
 /** The build steps of an image, as `imagelog history` has them. */
-export function Steps({ card: { image, steps, erased } }: { readonly card: Card }): JSX.Element {
+export function Steps({ card: { image, steps, erased, wrong } }: { readonly card: Card }): JSX.Element {
   const { overview, timeZone } = usePage();
   if (steps === undefined) {
     const why = overview.source === 'document' ? 'this document leaves its config out' : 'its config is not there';
-    return <p class="note">No build steps: {erased === undefined ? why : 'its config was erased'}.</p>;
+    const reason = erased !== undefined ? 'its config was erased' : wrong !== undefined ? 'its config is damaged' : why;
+    return <p class="note">No build steps: {reason}.</p>;
   }
   const rows = steps.map((step, at) => ({ ...step, at }));
   const columns: Column<(typeof rows)[number]>[] = [
