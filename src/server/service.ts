@@ -1,6 +1,6 @@
 import type { OptionNames } from '../model/option-names.js';
 import type { EventStore } from '../store/event-store.js';
-import type { RunCommand } from './command/command-call.js';
+import type { RunCommand } from './command/frames.js';
 import type { When } from '../store/past/audit.js';
 import type { Access, Refusal } from './access/access.js';
 import type { FindCredentials } from '../registry-client/credentials.js';

@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { isStoreError, loadCode } from '../../errors.js';
-import type { RunCommand } from '../../server/command/command-call.js';
+import type { RunCommand } from '../../server/command/frames.js';
 import { isLoopback } from '../../model/http.js';
 import { parseAddress } from '../../server/service/address.js';
 import type { AccessLogTarget, ServeOptions, Serving } from '../../server/service/serve-store.js';

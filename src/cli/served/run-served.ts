@@ -1,7 +1,15 @@
 import { StoreError } from '../../errors.js';
 import type { Action } from '../../server/access/access.js';
-import { type CommandCall, CommandStopped, type RunCommand } from '../../server/command/command-call.js';
-import { FrameError, fromClient, fromServer, objectOf, STDIN_STREAM } from '../../server/command/frames.js';
+import {
+  type CommandCall,
+  CommandStopped,
+  FrameError,
+  fromClient,
+  fromServer,
+  objectOf,
+  type RunCommand,
+  STDIN_STREAM,
+} from '../../server/command/frames.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { WriteOptions } from '../../store/store.js';
 import type { PulledContent } from '../../registry-client/pull.js';

@@ -18,9 +18,18 @@ import { answerTo, HttpFailure } from '../failure.js';
 import { loggedPath } from '../service/logged-path.js';
 import type { RequestReport } from '../service/request-report.js';
 import type { Service } from '../service.js';
-import { type CommandCall, CommandStopped, type RunCommand } from './command-call.js';
+import {
+  COMMAND_PATH,
+  COMMAND_PROTOCOL,
+  type CommandCall,
+  CommandStopped,
+  type Frame,
+  FrameChannel,
+  FrameError,
+  fromClient,
+  type RunCommand,
+} from './frames.js';
 import { ignoreUpgrade } from './ignored-upgrade.js';
-import { COMMAND_PATH, COMMAND_PROTOCOL, type Frame, FrameChannel, FrameError, fromClient } from './frames.js';
 
 /** Takes connections that ask to run commands, and runs them. */
 export class CommandService {

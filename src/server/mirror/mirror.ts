@@ -9,11 +9,10 @@ import type { EventStore } from '../../store/event-store.js';
 import type { RegistryBlob, RegistryDocument } from '../../store/registry-store.js';
 import type { WriteOptions } from '../../store/store.js';
 import { HttpFailure } from '../failure.js';
-import { Copies } from './copies.js';
+import { Copies, LATE, within } from './copies.js';
 import { type CompiledRule, compileRule, type MirrorRule } from './rules.js';
 import { type NotFollowed, Sightings, sightingText } from './sightings.js';
 import { Upstreams } from './upstreams.js';
-import { LATE, within } from './within.js';
 
 /** What the answer to a reader says beside the manifest. */
 export interface Sighting {

@@ -28,8 +28,7 @@ import type { WriteOptions } from '../store.js';
 import { BuildSlots } from './build-slots.js';
 import { LayersByBlob } from './layers-by-blob.js';
 import { PullCounts } from './pull-counts.js';
-import { Repositories } from './repositories.js';
-import { RepositoryLocks } from './repository-locks.js';
+import { Repositories, RepositoryLocks } from './repositories.js';
 import { madeManifest } from './save-manifest.js';
 
 /** A document without the name that a repository has for it. */
