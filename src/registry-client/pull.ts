@@ -12,8 +12,7 @@ import { parsePlatform } from '../model/platform.js';
 import type { EventStore } from '../store/event-store.js';
 import type { LoadOptions, LoadResult } from '../store/store.js';
 import { blobsOf, type ContentTree, documentsOf, TreeReader } from './content-tree.js';
-import { RegistryClient } from './registry-client.js';
-import { parseRegistryName } from './registry-name.js';
+import { parseRegistryName, RegistryClient } from './registry-client.js';
 import { type RegistryOptions, RegistrySession } from './registry-session.js';
 
 const READ_BYTES = 1024 * 1024;

@@ -18,8 +18,7 @@ import { CommandDeclined, Interruption, isInterruptionSignal } from '../exit-cod
 import { noticeLine } from '../failure.js';
 import type { CliIo } from '../output.js';
 import { colorsFor } from '../render/text.js';
-import { clientFiles } from './client-files.js';
-import { clientPull } from './client-pull.js';
+import { clientFiles, clientPull } from './client-files.js';
 import { type ClientInput, ClientLink, ClientOutput } from './client-link.js';
 import { type CommandStart, parseStart } from './command-start.js';
 
