@@ -213,8 +213,9 @@ export interface ReferenceRow {
 export interface LanePeriods {
   /** Oldest first; the last MOST_PERIODS. */
   readonly periods: readonly ReferencePeriod[];
-  /** Periods before those. */
+  /** Periods before those, and when the first of them began. */
   readonly earlier: number;
+  readonly since: number | undefined;
 }
 
 /** Periods of one lane: as many as a screen has room for. */
@@ -224,7 +225,7 @@ async function lane({ timeline }: Reading, { reference }: { readonly reference: 
   const row = timeline.names.find(reference);
   const periods = row === undefined ? [] : timeline.periods(row, timeline.last);
   const kept = periods.slice(-MOST_PERIODS);
-  return { periods: kept, earlier: periods.length - kept.length };
+  return { periods: kept, earlier: periods.length - kept.length, since: periods[0]?.time };
 }
 
 export interface References {

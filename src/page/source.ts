@@ -33,7 +33,7 @@ export interface EmbeddedLog {
   readonly key?: string | undefined;
   /** First event that is there: 1, or 256 × n + 1. */
   readonly first: number;
-  /** When the document was made, milliseconds since the epoch. */
+  /** Up to when it tells, milliseconds since the epoch: when it was made, or the moment as of which. */
   readonly madeAt: number;
   readonly recordBlocks: number;
   /** First digest of each block of contents, sorted. */

@@ -46,14 +46,15 @@ async function page(context: CommandContext, { output, verifier, limit = MAX_PAG
   const isSigned = keyFile !== undefined && at === undefined;
   await using store = await openFor(context, isSigned ? 'write' : 'read');
   const progress = progressBar(context, `page ${printable(output)}`, String);
-  const size = at === undefined ? store.log.head.seq : (await store.pointAt(at, { timeZone })).seq;
+  const point = at === undefined ? undefined : await store.pointAt(at, { timeZone });
+  const size = point?.seq ?? store.log.head.seq;
   const template = await readTemplate();
   const { head, tail } = documentParts(template);
   const made = await embedLog(store, {
     size,
-    checkpoint: await store.checkpoint(at === undefined ? undefined : size),
+    checkpoint: await store.checkpoint(point?.seq),
     key: (await trustedKey(context, verifier)) ?? store.verifierKey,
-    madeAt: io.now(),
+    madeAt: point?.time ?? io.now(),
     limitBytes: limit,
     templateBytes: template.length,
     onProgress: progress.update,

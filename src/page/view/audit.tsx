@@ -113,11 +113,17 @@ function Moves({ text, ...period }: PeriodProps & { readonly text: string }): JS
       text: ({ name }) => name,
       cell: ({ name, reference }) => <a href={linkTo(shown, { ref: reference })}>{printable(name)}</a>,
     },
-    { title: 'Was', text: ({ before }) => before, cell: ({ before }) => before && <ImageLink digest={before} /> },
+    {
+      title: 'Was',
+      text: ({ before }) => before,
+      cell: ({ before }) => before && <ImageLink digest={before} />,
+      isShort: true,
+    },
     {
       title: 'Became',
       text: ({ after }) => after,
       cell: ({ after }) => (after === undefined ? 'removed' : <ImageLink digest={after} />),
+      isShort: true,
     },
     ...eventColumns<Move>(page, ({ event }) => event),
   ];

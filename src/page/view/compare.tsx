@@ -10,12 +10,12 @@ import { wholeTime } from './times.js';
 
 /** What is different between the moment and another one, in the words of `imagelog diff`. */
 export function Compare(): JSX.Element {
-  const { isNow, moment, shown, show, timeZone } = usePage();
+  const { shown, show } = usePage();
   const from = shown.from === undefined || isDigest(shown.from) ? undefined : shown.from;
   return (
     <section class="compare" aria-labelledby="compare-title">
       <div class="section-head">
-        <h2 id="compare-title">Compare</h2>
+        <h2 id="compare-title" tabIndex={-1}>Compare</h2>
         {from !== undefined && <a href={linkTo(shown, { from: undefined })}>close</a>}
       </div>
       <form
@@ -27,7 +27,7 @@ export function Compare(): JSX.Element {
         }}
       >
         <label>
-          Compare {isNow ? 'now' : wholeTime(moment.time, timeZone)} with
+          Compare the moment above with
           <input
             name="from"
             key={from}
@@ -104,6 +104,7 @@ function DifferenceTable({ differences, readMore, allRows }: DifferenceTableProp
       title: 'Change',
       text: ({ change }) => change,
       cell: ({ change }) => <span class={`change ${change}`}>{`${MARKS[change]} ${change}`}</span>,
+      isShort: true,
     },
     { title: 'Kind', text: ({ kind }) => kind, isShort: true },
     { title: 'Key', text: ({ key }) => key, cell: (row) => <Key row={row} /> },
@@ -111,11 +112,13 @@ function DifferenceTable({ differences, readMore, allRows }: DifferenceTableProp
       title: 'Was',
       text: ({ before }) => before,
       cell: ({ kind, before }) => kind === 'reference' && before !== undefined && <ImageLink digest={before} />,
+      isShort: true,
     },
     {
       title: 'Is',
       text: ({ after }) => after,
       cell: ({ kind, after }) => kind === 'reference' && after !== undefined && <ImageLink digest={after} />,
+      isShort: true,
     },
     ...eventColumns<Difference>(page, ({ event }) => event),
   ];

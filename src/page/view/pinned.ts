@@ -5,14 +5,26 @@ import type { SeenHead } from '../questions.js';
 const KEY = 'imagelog key ';
 const HEAD = 'imagelog head ';
 
-/** Returns the key by which this log was signed when it was first seen here. */
-export function pinnedKey(origin: string): string | undefined {
-  return read(KEY + origin);
+/** A key by which a log is checked here: one that a person gave, or the first one that came with the log. */
+export interface KnownKey {
+  readonly key: string;
+  readonly how: 'given' | 'seen';
+  /** When it was kept, milliseconds since the epoch. */
+  readonly since: number;
 }
 
-/** Keeps the key of a log, unless one is kept. */
-export function rememberKey(origin: string, key: string): void {
-  if (pinnedKey(origin) === undefined) write(KEY + origin, key);
+/** Returns the key by which this log is checked here. */
+export function knownKey(origin: string): KnownKey | undefined {
+  const [key, how, since] = read(KEY + origin)?.split(' ') ?? [];
+  if (key === undefined || (how !== 'given' && how !== 'seen')) return undefined;
+  return { key, how, since: Number(since) };
+}
+
+/** Keeps the key of a log: one that a person gave in place of any, one that was seen in place of none. */
+export function rememberKey(origin: string, { key, how, since }: KnownKey): void {
+  const known = knownKey(origin);
+  const isNews = known === undefined || (how === 'given' && (known.how === 'seen' || known.key !== key));
+  if (isNews) write(KEY + origin, `${key} ${how} ${since}`);
 }
 
 /** Returns the longest state of this log that was verified here. */

@@ -5,7 +5,7 @@ import type { ReferenceRow } from '../questions.js';
 import { ChosenReference } from './chosen-reference.js';
 import { ImageLink, Since } from './facts.js';
 import { Lane } from './lane.js';
-import { linkTo, usePage, useAnswer } from './page-context.js';
+import { linkTo, useAnswer, useFocusNext, usePage } from './page-context.js';
 
 /** References shown at first, and added by each step. */
 const PAGE_ROWS = 50;
@@ -15,19 +15,20 @@ export function ReferenceList(): JSX.Element {
   const { ask, moment, version, shown, show } = usePage();
   const text = shown.q ?? '';
   const [limit, setLimit] = useState(PAGE_ROWS);
+  const { list, focusNext } = useFocusNext<HTMLUListElement>('.name');
   const { answer, failure } = useAnswer(`${version} ${moment.seq} ${limit} ${text}`, () =>
     ask('references', { seq: moment.seq, text, limit }),
   );
   return (
     <section class="references" aria-labelledby="references-title">
       <div class="section-head">
-        <h2 id="references-title">References</h2>
+        <h2 id="references-title" tabIndex={-1}>References</h2>
         <label class="search">
           <span class="hidden">Search for references and events</span>
           <input
             type="search"
             value={text}
-            placeholder="shop/app, *:prod, 3fa2b1, alice, a request id"
+            placeholder="Search: a name, *:prod, a digest, a person, a request id"
             autocomplete="off"
             spellcheck={false}
             onInput={(event) => show({ q: event.currentTarget.value || undefined }, { replaces: true })}
@@ -43,17 +44,43 @@ export function ReferenceList(): JSX.Element {
         </p>
       )}
       {shown.ref !== undefined && <ChosenReference reference={shown.ref} />}
-      <ul class="rows">
+      {answer !== undefined && answer.count === 0 && <NothingFound readAs={answer.readAs} />}
+      <ul class="rows" ref={list}>
         {answer?.rows.map((row) => (
           <Row key={row.reference} row={row} />
         ))}
       </ul>
       {answer !== undefined && answer.count > answer.rows.length && (
-        <button type="button" onClick={() => setLimit(limit + PAGE_ROWS)}>
+        <button
+          type="button"
+          class="more"
+          onClick={() => {
+            focusNext(answer.rows.length);
+            setLimit(limit + PAGE_ROWS);
+          }}
+        >
           Show more of {answer.count.toLocaleString('en')}
         </button>
       )}
     </section>
+  );
+}
+
+/** What to do when no name is there. */
+function NothingFound({ readAs }: { readonly readAs: readonly string[] }): JSX.Element {
+  const { shown, isNow } = usePage();
+  const { q } = shown;
+  return (
+    <p class="note">
+      {q === undefined
+        ? 'No name had been set by then. '
+        : readAs.length === 0
+          ? `Nothing fits “${printable(q)}”: names and parts of them, patterns as *:prod, four or more digits of a digest, people and request ids are found. `
+          : 'No name fits at this moment. '}
+      {q !== undefined && <a href={linkTo(shown, { q: undefined })}>Show all names</a>}
+      {q !== undefined && !isNow && ' · '}
+      {!isNow && <a href={linkTo(shown, { at: undefined })}>Go to the end of the log</a>}
+    </p>
   );
 }
 
@@ -68,7 +95,7 @@ function countsText({
 }): string {
   const gone = removed === 0 ? '' : `, ${removed} of them removed`;
   const how = readAs.length === 0 ? '' : ` · ${readAs.map(printable).join(', ')}`;
-  return `${count === 0 ? 'no references then' : countText(count, 'reference') + gone}${how}`;
+  return `${countText(count, 'reference')}${gone}${how}`;
 }
 
 function Row({ row }: { readonly row: ReferenceRow }): JSX.Element {

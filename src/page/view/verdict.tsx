@@ -1,12 +1,12 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { countText, printable, sizeText } from '../../model/texts.js';
-import { systemTimeZone, zoneName } from '../../model/time-zone.js';
-import { parseAddress } from '../address.js';
+import { zoneName } from '../../model/time-zone.js';
+import type { Shown } from '../address.js';
 import type { Damage } from '../reading.js';
 import type { Ask, Continuity, Overview, SeenHead, Signature } from '../questions.js';
 import { linkTo, type Progress, useAnswer } from './page-context.js';
-import { pinnedKey, rememberHead, rememberKey, seenHead } from './pinned.js';
+import { type KnownKey, knownKey, rememberHead, rememberKey, seenHead } from './pinned.js';
 import { dayAndTime } from './times.js';
 
 interface VerdictProps {
@@ -14,15 +14,17 @@ interface VerdictProps {
   readonly overview: Overview | undefined;
   readonly progress: Progress;
   readonly failure: string | undefined;
+  readonly shown: Shown;
+  readonly timeZone: string;
 }
 
 /** What re-hashing the log found, before all else. */
-export function Verdict({ ask, overview, progress, failure }: VerdictProps): JSX.Element {
+export function Verdict({ ask, overview, progress, failure, shown, timeZone }: VerdictProps): JSX.Element {
   const [pasted, setPasted] = useState<string>();
   const origin = overview?.origin;
   // Read once: a key that is remembered now was not there before.
-  const pinned = useMemo(() => (origin === undefined ? undefined : pinnedKey(origin)), [origin]);
-  const key = pasted ?? pinned ?? overview?.key;
+  const known = useMemo(() => (origin === undefined ? undefined : knownKey(origin)), [origin]);
+  const key = pasted ?? known?.key ?? overview?.key;
   const { answer: signature } = useAnswer(`${overview?.checkpoint} ${key}`, () => ask('signature', { key }));
   const seen = useMemo(() => (origin === undefined ? undefined : seenHead(origin)), [origin]);
   const head = overview?.verdict;
@@ -33,10 +35,10 @@ export function Verdict({ ask, overview, progress, failure }: VerdictProps): JSX
   );
   useEffect(() => {
     if (origin === undefined || signature?.state !== 'valid') return;
-    // The first key that is seen stays the one to check by.
-    if (key !== undefined) rememberKey(origin, key);
+    const how = pasted === undefined ? 'seen' : 'given';
+    if (key !== undefined) rememberKey(origin, { key, how, since: Date.now() });
     if (head !== undefined && head.damage === undefined && continuity === 'continues') rememberHead(origin, head);
-  }, [signature, key, head?.root, continuity]);
+  }, [signature, key, pasted, head?.root, continuity]);
   if (failure !== undefined) {
     return (
       <Banner tone="bad" title="This log cannot be read">
@@ -48,31 +50,63 @@ export function Verdict({ ask, overview, progress, failure }: VerdictProps): JSX
     return <Reading progress={progress} />;
   }
   const { verdict } = overview;
-  const keyFrom = pasted !== undefined ? 'given' : pinned !== undefined ? 'pinned' : overview.source;
+  const keyFrom = pasted !== undefined ? 'given' : (known?.how ?? overview.source);
+  const facts = (
+    <>
+      <Facts {...{ overview, verdict, signature, keyFrom, timeZone }} />
+      {signature.state !== 'none' && <KeyForm onKey={setPasted} />}
+    </>
+  );
   return (
     <>
-      <Found {...{ overview, verdict, signature, keyFrom, continuity, seen, progress }} />
-      <dl class="facts">
-        <Fact name="Log">{printable(overview.origin)}</Fact>
-        <Fact name="Events">{verdict.size.toLocaleString('en')}</Fact>
-        <Fact name="Root">
-          <code>{verdict.root}</code>
-        </Fact>
-        <Fact name="Last event">{overview.range === undefined ? 'none' : timeText(overview.range.to)}</Fact>
-        <Fact name="Signature">
-          <SignatureText {...{ signature, keyFrom }} />
-        </Fact>
-      </dl>
+      <Found {...{ overview, verdict, signature, keyFrom, known, continuity, seen, progress, shown, timeZone, facts }} />
+      <Notes overview={overview} verdict={verdict} />
+    </>
+  );
+}
+
+interface FactsProps {
+  readonly overview: Overview;
+  readonly verdict: NonNullable<Overview['verdict']>;
+  readonly signature: Signature;
+  readonly keyFrom: KeyFrom;
+  readonly timeZone: string;
+}
+
+function Facts({ overview, verdict, signature, keyFrom, timeZone }: FactsProps): JSX.Element {
+  return (
+    <dl class="facts">
+      <Fact name="Log">{printable(overview.origin)}</Fact>
+      <Fact name="Events">{verdict.size.toLocaleString('en')}</Fact>
+      <Fact name="Root">
+        <code>{verdict.root}</code>
+      </Fact>
+      <Fact name="Last event">
+        {overview.range === undefined
+          ? 'none'
+          : `${dayAndTime(overview.range.to, timeZone)} ${zoneName(overview.range.to, timeZone)}`}
+      </Fact>
+      <Fact name="Signature">
+        <SignatureText {...{ signature, keyFrom }} />
+      </Fact>
+    </dl>
+  );
+}
+
+/** What this page lacks, and why. */
+function Notes({ overview: { leftOut }, verdict }: Pick<FactsProps, 'overview' | 'verdict'>): JSX.Element {
+  return (
+    <>
       {verdict.leftOut > 0 && (
         <p class="note">
           Only the hashes of the first {verdict.leftOut.toLocaleString('en')} events are in this file: it shows what
           happened from event {verdict.leftOut + 1} on.
         </p>
       )}
-      {overview.leftOut !== undefined && overview.leftOut.contents > 0 && (
+      {leftOut !== undefined && leftOut.contents > 0 && (
         <p class="note">
-          {countText(overview.leftOut.contents, 'document')} of images (configs and manifests) did not fit into this
-          file: it may have {sizeText(overview.leftOut.limitBytes)}.
+          {countText(leftOut.contents, 'document')} of images (configs and manifests) did not fit into this file: it may
+          have {sizeText(leftOut.limitBytes)}.
         </p>
       )}
       {verdict.unread !== undefined && (
@@ -81,14 +115,8 @@ export function Verdict({ ask, overview, progress, failure }: VerdictProps): JSX
           after it is not shown.
         </p>
       )}
-      <KeyForm onKey={setPasted} />
     </>
   );
-}
-
-function timeText(timeMs: number): string {
-  const zone = systemTimeZone();
-  return `${dayAndTime(timeMs, zone)} ${zoneName(timeMs, zone)}`;
 }
 
 function Reading({ progress: { done, total } }: { readonly progress: Progress }): JSX.Element {
@@ -104,30 +132,33 @@ function Reading({ progress: { done, total } }: { readonly progress: Progress })
   );
 }
 
-interface FoundProps {
-  readonly overview: Overview;
-  readonly verdict: NonNullable<Overview['verdict']>;
-  readonly signature: Signature;
-  readonly keyFrom: KeyFrom;
+interface FoundProps extends FactsProps {
+  readonly known: KnownKey | undefined;
   readonly continuity: Continuity;
   readonly seen: SeenHead | undefined;
   readonly progress: Progress;
+  readonly shown: Shown;
+  readonly facts: JSX.Element;
 }
 
-function Found({ overview, verdict, signature, keyFrom, continuity, seen, progress }: FoundProps): JSX.Element {
+function Found(props: FoundProps): JSX.Element {
+  const { overview, verdict, signature, keyFrom, continuity, seen, progress, shown, facts } = props;
   const { damage, hashed } = verdict;
   const work = `${countText(hashed, 'record')} re-hashed in this browser in ${Math.max(1, Math.round(progress.milliseconds ?? 0))} ms`;
-  if (damage !== undefined) return <Damaged damage={damage} work={work} />;
+  if (damage !== undefined) return <Damaged {...{ damage, work, shown, facts }} />;
   if (signature.state === 'invalid') {
     return (
-      <Banner tone="bad" title="The signature is wrong">
-        {printable(signature.why)}. {work}; they match the checkpoint, but its signature does not.
+      <Banner tone="bad" title={REFUSED_BY[keyFrom]} facts={facts}>
+        {printable(signature.why)}. {work}: they lead to the root of the checkpoint, but that is not signed as it should
+        be.{' '}
+        {(keyFrom === 'seen' || keyFrom === 'given') &&
+          'If the log has another key now, check by that one, from elsewhere.'}
       </Banner>
     );
   }
   if (continuity === 'another') {
     return (
-      <Banner tone="bad" title="This is another history than the one you saw">
+      <Banner tone="bad" title="This is another history than the one you saw" facts={facts}>
         Its first {seen?.size.toLocaleString('en')} events are not those that this browser verified before. {work}.
       </Banner>
     );
@@ -135,77 +166,116 @@ function Found({ overview, verdict, signature, keyFrom, continuity, seen, progre
   // A file may be of any day; a server has the whole log.
   if (continuity === 'shorter' && overview.source === 'server') {
     return (
-      <Banner tone="bad" title="The log is shorter than the one you saw">
+      <Banner tone="bad" title="The log is shorter than the one you saw" facts={facts}>
         This browser verified {seen?.size.toLocaleString('en')} events of it before: an older copy was put in its place.{' '}
         {work}.
       </Banner>
     );
   }
   if (signature.state === 'valid') {
-    // A key that came with the log proves only that both are of one source.
-    const isTrusted = keyFrom === 'given' || keyFrom === 'pinned';
     return (
-      <Banner
-        tone="good"
-        title={isTrusted ? 'Verified: nobody has edited this log' : 'Verified by the key that came with it'}
-      >
-        {work}. They lead to the root that {printable(signature.name)} signed.
-        {!isTrusted && ' To know that nobody edited it, check by a key that you have from elsewhere.'}
+      <Banner tone={keyFrom === 'given' ? 'good' : 'fair'} title={VERIFIED_BY[keyFrom]} facts={facts}>
+        {work}. They lead to the root that {printable(signature.name)} signed. <Trust {...props} />
       </Banner>
     );
   }
-  const why =
-    signature.state === 'none'
-      ? 'nobody signed it: compare its root with one that you kept'
-      : `its signature was not checked: ${signature.why}`;
-  return (
-    <Banner tone="calm" title="Whole, but not signed for you">
-      {work}. They lead to the root of the checkpoint, but {why}.
+  const how = overview.source === 'server' ? 'start the server with --key' : 'write the page with --key';
+  return signature.state === 'none' ? (
+    <Banner tone="calm" title="Whole, but nobody signed it" facts={facts}>
+      {work}. They lead to the root of the checkpoint, but without a signature anybody can write another history. To
+      know that nobody edited it, compare the root with one that you kept, or {how}.
+    </Banner>
+  ) : (
+    <Banner tone="calm" title="Whole, but its signature was not checked" facts={facts}>
+      {work}. They lead to the root of the checkpoint. Who signed it is not known: {signature.why}.
     </Banner>
   );
 }
 
-function Damaged({
-  damage: { seq, what, others },
-  work,
-}: {
+const VERIFIED_BY = {
+  given: 'Verified: nobody has edited this log',
+  seen: 'Verified by the key that this browser saw first',
+  document: 'Verified by the key that came with it',
+  server: 'Verified by the key that came with it',
+} as const;
+
+const REFUSED_BY = {
+  given: 'Not signed by the key that you gave',
+  seen: 'Not signed by the key that this browser saw first',
+  document: 'The signature is wrong',
+  server: 'The signature is wrong',
+} as const;
+
+/** What the verdict rests on: a key that came with the log proves only that both are of one source. */
+function Trust({ keyFrom, known, continuity, seen, timeZone }: FoundProps): JSX.Element | null {
+  if (keyFrom === 'given') return null;
+  if (keyFrom === 'seen') {
+    const since = known === undefined ? '' : ` on ${dayAndTime(known.since, timeZone)}`;
+    const same =
+      seen !== undefined && continuity === 'continues'
+        ? `; ${countText(seen.size, 'event')} are the ones that it verified before`
+        : '';
+    return (
+      <>
+        This browser saw that key first{since}
+        {same}. To know that nobody edited the log before, check by a key that you have from elsewhere.
+      </>
+    );
+  }
+  const who = keyFrom === 'document' ? 'Who made this file' : 'The server';
+  return (
+    <>
+      {who} could have chosen the key too: to know that nobody edited the log, check by a key that you have from
+      elsewhere.
+    </>
+  );
+}
+
+interface DamagedProps extends Pick<FoundProps, 'shown' | 'facts'> {
   readonly damage: Damage;
   readonly work: string;
-}): JSX.Element {
+}
+
+function Damaged({ damage: { seq, what, others }, work, shown, facts }: DamagedProps): JSX.Element {
   if (seq === undefined) {
     return (
-      <Banner tone="bad" title="This log was changed">
+      <Banner tone="bad" title="This log was changed" facts={facts}>
         {work}: {what}. Which record is wrong cannot be told. Believe nothing below.
       </Banner>
     );
   }
   return (
-    <Banner tone="bad" title={`Event ${seq} is not the one that was recorded`}>
+    <Banner tone="bad" title={`Event ${seq} is not the one that was recorded`} facts={facts}>
       The first wrong record is that of event {seq}: {printable(what)}
       {others === 0 ? '' : `; ${countText(others, 'later record')} too`}. {work}; they do not lead to the root of the
       checkpoint. Believe nothing from event {seq} on.{' '}
-      {seq > 1 && <a href={linkTo(parseAddress(location.hash), { at: `${seq - 1}` })}>Show the log before it</a>}
+      {seq > 1 && <a href={linkTo(shown, { at: `${seq - 1}` })}>Show the log before it</a>}
     </Banner>
   );
 }
 
 interface BannerProps {
-  readonly tone: 'good' | 'calm' | 'bad';
+  /** `good` by a key of the reader's own, `fair` by one that came with the log. */
+  readonly tone: 'good' | 'fair' | 'calm' | 'bad';
   readonly title: string;
   readonly children: preact.ComponentChildren;
+  readonly facts?: JSX.Element;
 }
 
-const SIGNS = { good: '✓', calm: '•', bad: '✕' } as const;
+const SIGNS = { good: '✓', fair: '✓', calm: '•', bad: '✕' } as const;
 
-function Banner({ tone, title, children }: BannerProps): JSX.Element {
+function Banner({ tone, title, children, facts }: BannerProps): JSX.Element {
   return (
-    <div class={`verdict ${tone}`} role={tone === 'bad' ? 'alert' : 'status'}>
-      <h1>
-        <span aria-hidden="true">{SIGNS[tone]} </span>
-        {title}
-      </h1>
-      <p>{children}</p>
-    </div>
+    <header class={`verdict ${tone}`}>
+      <div role={tone === 'bad' ? 'alert' : 'status'}>
+        <h1>
+          <span aria-hidden="true">{SIGNS[tone]} </span>
+          {title}
+        </h1>
+        <p>{children}</p>
+      </div>
+      {facts}
+    </header>
   );
 }
 
@@ -220,8 +290,8 @@ function Fact({ name, children }: { readonly name: string; readonly children: pr
 
 const KEY_FROM = {
   given: 'the key that you gave',
-  pinned: 'the key that this browser saw first',
-  document: 'the key in this file: whoever made the file could have chosen it',
+  seen: 'the key that this browser saw first',
+  document: 'the key in this file',
   server: 'the key that the server gave',
 } as const;
 
@@ -247,6 +317,10 @@ function KeyForm({ onKey }: { readonly onKey: (key: string) => void }): JSX.Elem
   return (
     <details class="key-form">
       <summary>Check by a key that you have</summary>
+      <p>
+        The verifier key, as <code>imagelog key</code> printed it: from the person who runs the log, and not from where
+        this page is from.
+      </p>
       <form
         onSubmit={(event) => {
           event.preventDefault();
