@@ -137,7 +137,9 @@ inChromium('auditors see moves, deletions and people of a period; a formula in C
     moves.map((cells) => cells.at(-3)),
     ['ci@build-7', 'ana'],
   );
-  t.true((await cellsOf(page, 'Deletions')).some(([what, which]) => what === 'name removed' && which === 'shop/app:1.0'));
+  t.true(
+    (await cellsOf(page, 'Deletions')).some(([what, which]) => what === 'name removed' && which === 'shop/app:1.0'),
+  );
   await page.fill('input[name=since]', '2026-11-26');
   await page.press('input[name=since]', 'Enter');
   await page.locator('caption', { hasText: 'Moves of *:prod' }).locator('.quiet', { hasText: '1 move in' }).waitFor();

@@ -121,7 +121,10 @@ inChromium('a lane tells of its periods by keys, and leads to the moment when on
   await lane.focus();
   await lane.press('ArrowLeft');
   await page.locator('.chosen-reference .details', { hasText: 'release 1.0' }).waitFor();
-  t.regex((await lane.getAttribute('aria-valuetext')) ?? '', /from Tue 24 Nov 2026, 09:00 until Thu 26 Nov 2026, 09:00/);
+  t.regex(
+    (await lane.getAttribute('aria-valuetext')) ?? '',
+    /from Tue 24 Nov 2026, 09:00 until Thu 26 Nov 2026, 09:00/,
+  );
   await lane.press('Escape');
   await page.locator('.chosen-reference .details').waitFor({ state: 'detached' });
   await lane.press('Home');

@@ -55,6 +55,10 @@ function AuditTables(): JSX.Element {
         </label>
         <button type="submit">Show</button>
       </form>
+      <p class="print-only note">
+        {since === undefined ? 'From the beginning of the log' : `Since ${printable(since)}`},{' '}
+        {until === undefined ? 'until the moment above' : `until ${printable(until)}`}.
+      </p>
       <Moves {...period} text={q ?? ''} />
       <Removals {...period} />
       <Actors {...period} />

@@ -97,7 +97,7 @@ export function layerColumns(largest: number): Column<LayerLine>[] {
       ),
       isNumber: true,
     },
-    { title: 'Also in', text: ({ others }) => others, cell: sharedText, isShort: true },
+    { title: 'Also in', text: ({ others }) => others, cell: sharedText },
   ];
 }
 

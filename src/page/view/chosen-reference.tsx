@@ -8,6 +8,7 @@ import { type Column, CSV_ROWS, DataTable, eventColumns } from './data-table.js'
 import { ImageLink, Why } from './facts.js';
 import { Lane } from './lane.js';
 import { asOfText, linkTo, type Page, useAnswer, useFocusBack, usePage } from './page-context.js';
+import { Ticks } from './time-bar.js';
 import { dayAndTime } from './times.js';
 
 /** Periods shown at first: what is below stays in reach. */
@@ -19,12 +20,12 @@ export function ChosenReference({ reference }: { readonly reference: string }): 
   const { ask, shown, version } = page;
   const { answer } = useAnswer(
     `${version} ${page.moment.seq} ${page.moment.time} ${page.isNow} ${reference}`,
-    async () => ({ ...(await ask('reference', { seq: page.moment.seq, reference })), then: page }),
+    async () => ({ ...(await ask('reference', { seq: page.moment.seq, reference })), asOf: page }),
   );
   useFocusBack();
   if (answer === undefined) return null;
   // Of the moment that was answered for, which is not yet the next one.
-  const { row, then } = answer;
+  const { row, asOf } = answer;
   const name = printable(familiarReference(reference));
   return (
     <article class="chosen-reference" aria-label={name}>
@@ -38,10 +39,15 @@ export function ChosenReference({ reference }: { readonly reference: string }): 
         </a>
       </div>
       <p class="sentence">
-        <Sentence row={row} then={then} />
+        <Sentence row={row} asOf={asOf} />
       </p>
-      {row !== undefined && <Lane row={row} />}
-      <Periods chosen={answer} then={then} reference={reference} />
+      {row !== undefined && (
+        <>
+          <Lane row={row} />
+          <Ticks />
+        </>
+      )}
+      <Periods chosen={answer} asOf={asOf} reference={reference} />
     </article>
   );
 }
@@ -59,19 +65,19 @@ function Points({ row: { image, target } }: { readonly row: ReferenceRow }): JSX
 
 interface SentenceProps {
   readonly row: ReferenceRow | undefined;
-  readonly then: Page;
+  readonly asOf: Page;
 }
 
-function Sentence({ row, then }: SentenceProps): JSX.Element {
+function Sentence({ row, asOf }: SentenceProps): JSX.Element {
   const { timeZone, shown } = usePage();
-  const when = asOfText(then);
+  const when = asOfText(asOf);
   const isPast = when !== 'now';
   const start = `${when.charAt(0).toUpperCase()}${when.slice(1)}: it `;
   if (row === undefined) {
     return (
       <>
         {start}had never been set.{' '}
-        {!then.isNow && <a href={linkTo(shown, { at: undefined })}>Show it at the end of the log</a>}
+        {!asOf.isNow && <a href={linkTo(shown, { at: undefined })}>Show it at the end of the log</a>}
       </>
     );
   }
@@ -106,13 +112,13 @@ interface PeriodRow {
 
 interface PeriodsProps {
   readonly chosen: Chosen;
-  readonly then: Page;
+  readonly asOf: Page;
   readonly reference: string;
 }
 
-function Periods({ chosen: { periods, earlier }, then, reference }: PeriodsProps): JSX.Element {
+function Periods({ chosen: { periods, earlier }, asOf, reference }: PeriodsProps): JSX.Element {
   const page = usePage();
-  const { axis, isNow, moment } = then;
+  const { axis, isNow, moment } = asOf;
   const lengthOf = ({ event, until }: PeriodRow): number => (until ?? (isNow ? axis.to : moment.time)) - event.time;
   const [when, ...others] = eventColumns<PeriodRow>(page, ({ event }) => event);
   const columns: Column<PeriodRow>[] = [
@@ -147,7 +153,7 @@ function Periods({ chosen: { periods, earlier }, then, reference }: PeriodsProps
         firstRows={FIRST_ROWS}
         keyOf={({ event }) => event.seq}
         file="history"
-        allRows={() => allPeriods(then, reference)}
+        allRows={() => allPeriods(asOf, reference)}
       />
       {earlier > 0 && (
         <p class="note">

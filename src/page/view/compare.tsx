@@ -15,7 +15,9 @@ export function Compare(): JSX.Element {
   return (
     <section class="compare" aria-labelledby="compare-title">
       <div class="section-head">
-        <h2 id="compare-title" tabIndex={-1}>Compare</h2>
+        <h2 id="compare-title" tabIndex={-1}>
+          Compare
+        </h2>
         {from !== undefined && <a href={linkTo(shown, { from: undefined })}>close</a>}
       </div>
       <form

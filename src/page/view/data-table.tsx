@@ -63,8 +63,7 @@ export function DataTable<Row>(props: TableProps<Row>): JSX.Element | null {
     <div class="data">
       <table>
         <caption>
-          <h3>{caption}</h3>
-          {note !== undefined && <span class="quiet">{note}</span>}
+          <h3>{caption}</h3> {note !== undefined && <span class="quiet">{note}</span>}
         </caption>
         <thead>
           <tr>
@@ -77,10 +76,13 @@ export function DataTable<Row>(props: TableProps<Row>): JSX.Element | null {
         </thead>
         <tbody ref={list}>
           {some.map((row) => (
-            <tr key={keyOf(row)} tabIndex={-1}>{visible.map((column, at) => cellOf(column, row, at === 0))}</tr>
+            <tr key={keyOf(row)} tabIndex={-1}>
+              {visible.map((column, at) => cellOf(column, row, at === 0))}
+            </tr>
           ))}
         </tbody>
       </table>
+      {count > some.length && <Cut shown={some.length} count={count} what="rows" />}
       <p class="tools">
         {count > some.length && (
           <button
@@ -109,6 +111,23 @@ export function DataTable<Row>(props: TableProps<Row>): JSX.Element | null {
         )}
       </p>
     </div>
+  );
+}
+
+/** Says on paper, where no button adds rows, how many there are. */
+export function Cut({
+  shown,
+  count,
+  what,
+}: {
+  readonly shown: number;
+  readonly count: number;
+  readonly what: string;
+}): JSX.Element {
+  return (
+    <p class="print-only note">
+      {shown.toLocaleString('en')} of {count.toLocaleString('en')} {what} are on paper.
+    </p>
   );
 }
 

@@ -57,6 +57,7 @@ export function EventList(): JSX.Element {
           <Transaction key={line.first} line={line} />
         ))}
       </ol>
+      {before !== undefined && <p class="print-only note">Earlier ones are not on paper.</p>}
       {before !== undefined && (
         <button
           type="button"

@@ -163,7 +163,11 @@ function Happened({ what, event, isBad = false }: HappenedProps): JSX.Element {
     <p class={isBad ? 'state bad' : 'state quiet'}>
       {what} {dayAndTime(event.time, timeZone)} by {printable(event.actor)}
       <Why event={event} /> · event{' '}
-      <a class="seq" href={linkTo(shown, { at: `${event.seq}` })}>
+      <a
+        class="seq"
+        href={linkTo(shown, { at: `${event.seq}` })}
+        aria-label={`Event ${event.seq}: show the log as of it`}
+      >
         {event.seq}
       </a>
     </p>

@@ -217,7 +217,7 @@ function Details({ period, event, part: { start } }: DetailsProps): JSX.Element 
   const { axis, timeZone } = usePage();
   const { image, target, time, until, actor, seq } = period;
   const points = image ?? target;
-  const side = start > 50 ? { right: `${Math.max(0, 100 - start - 30)}%` } : { left: `${start}%` };
+  const side = start > 50 ? { '--right': `${Math.max(0, 100 - start - 30)}%` } : { '--left': `${start}%` };
   return (
     <p class="details" style={side}>
       <strong>{points === undefined ? 'removed' : shortId(points)}</strong>{' '}

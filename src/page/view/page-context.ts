@@ -77,7 +77,10 @@ export function useFocusNext<List extends HTMLElement>(
     next.current = undefined;
     row.focus();
   });
-  return { list, focusNext: (count) => void (next.current = count) };
+  const focusNext = (count: number): void => {
+    next.current = count;
+  };
+  return { list, focusNext };
 }
 
 /** Gives the focus back to what opened this part, when closing it left none. */

@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import { countText, printable } from '../../model/texts.js';
 import type { ReferenceRow } from '../questions.js';
 import { ChosenReference } from './chosen-reference.js';
+import { Cut } from './data-table.js';
 import { ImageLink, Since } from './facts.js';
 import { Lane } from './lane.js';
 import { linkTo, useAnswer, useFocusNext, usePage } from './page-context.js';
@@ -22,7 +23,9 @@ export function ReferenceList(): JSX.Element {
   return (
     <section class="references" aria-labelledby="references-title">
       <div class="section-head">
-        <h2 id="references-title" tabIndex={-1}>References</h2>
+        <h2 id="references-title" tabIndex={-1}>
+          References
+        </h2>
         <label class="search">
           <span class="hidden">Search for references and events</span>
           <input
@@ -50,6 +53,9 @@ export function ReferenceList(): JSX.Element {
           <Row key={row.reference} row={row} />
         ))}
       </ul>
+      {answer !== undefined && answer.count > answer.rows.length && (
+        <Cut shown={answer.rows.length} count={answer.count} what="references" />
+      )}
       {answer !== undefined && answer.count > answer.rows.length && (
         <button
           type="button"

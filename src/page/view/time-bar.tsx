@@ -37,7 +37,13 @@ export function TimeBar(): JSX.Element {
     show({ at }, { replaces });
   };
   const text = asOfText(page);
-  const where = `${isNow && !isLive ? 'where this file ends, ' : ''}after event ${moment.seq} of ${overview.range?.last}`;
+  const { first = 1, last = 0 } = overview.range ?? {};
+  const where =
+    moment.seq < first
+      ? `before event ${first} of ${last}`
+      : `${isNow && !isLive ? 'where this file ends, ' : ''}after event ${moment.seq} of ${last}`;
+  const wrong = overview.verdict?.damage;
+  const isWrong = wrong !== undefined && moment.seq >= (wrong.seq ?? 0);
   const whose = shown.ref === undefined ? 'of a tag' : 'of this tag';
   return (
     <section class="time-bar" aria-label="Moment">
@@ -47,6 +53,11 @@ export function TimeBar(): JSX.Element {
             As of <output>{text}</output>
           </h2>
           <p class="quiet">{where}</p>
+          {isWrong && (
+            <p class="failure">
+              ✕ {wrong.seq === undefined ? 'a record' : `event ${wrong.seq}`} was changed: nothing here can be believed
+            </p>
+          )}
         </div>
         <div class="track">
           <Marks />
@@ -118,10 +129,16 @@ function SectionNav(): JSX.Element {
 }
 
 function Marks(): JSX.Element {
-  const { ask, axis, shown, version } = usePage();
+  const { ask, axis, overview, shown, timeZone, version } = usePage();
   const { answer: all = [] } = useAnswer(`${version} ${axis.to}`, () => ask('marks', { ...axis, pieces: MARKS }));
   const { answer: own = [] } = useAnswer(`${version} ${axis.to} ${shown.ref}`, () =>
     shown.ref === undefined ? Promise.resolve([]) : ask('marks', { ...axis, pieces: MARKS, references: [shown.ref] }),
+  );
+  const wrong = overview.verdict?.damage?.seq;
+  const { answer: wrongAt } = useAnswer(`${version} ${wrong}`, () =>
+    wrong === undefined
+      ? Promise.resolve(undefined)
+      : ask('moment', { text: `@${wrong}`, nowMs: Date.now(), timeZone }).then(({ time }) => time),
   );
   const most = all.reduce((a, b) => Math.max(a, b), 1);
   const bars = (counts: readonly number[], kind: string): JSX.Element[] =>
@@ -136,11 +153,20 @@ function Marks(): JSX.Element {
     <svg class="marks" aria-hidden="true">
       {bars(all, 'mark')}
       {bars(own, 'mark own')}
+      {wrongAt !== undefined && (
+        <rect
+          class="mark wrong"
+          x={`${(100 * (wrongAt - axis.from)) / (axis.to - axis.from)}%`}
+          width="3"
+          height="100%"
+        />
+      )}
     </svg>
   );
 }
 
-function Ticks(): JSX.Element {
+/** The axis of time, below the slider and lanes. */
+export function Ticks(): JSX.Element {
   const { axis, timeZone } = usePage();
   return (
     <div class="ticks" aria-hidden="true">

@@ -59,7 +59,9 @@ export function Verdict({ ask, overview, progress, failure, shown, timeZone }: V
   );
   return (
     <>
-      <Found {...{ overview, verdict, signature, keyFrom, known, continuity, seen, progress, shown, timeZone, facts }} />
+      <Found
+        {...{ overview, verdict, signature, keyFrom, known, continuity, seen, progress, shown, timeZone, facts }}
+      />
       <Notes overview={overview} verdict={verdict} />
     </>
   );
