@@ -113,6 +113,25 @@ inChromium('a page of a past moment ends there, and calls nothing now', async (t
   t.is(await page.locator('.key-form').count(), 0);
 });
 
+inChromium('an address that people type is read, and one that means nothing says so', async (t) => {
+  const { done, path } = await startWeek(t);
+  await done('page', '-o', path('log.html'));
+  const page = await openPage(t, `file://${path('log.html')}#at=2026-11-24&ref=shop/app:prod`);
+  await page.locator('.sentence', { hasText: 'release 1.0' }).waitFor();
+  t.is(await page.locator('.row.chosen .name').textContent(), 'shop/app:prod');
+  for (const hash of ['#ref=///', '#image=no+such&ref=%25%25', '#at=99999&from=zz&since=zz', '#at=-1']) {
+    await page.goto(page.url().replace(/#.*/, hash));
+    await page.locator('.sentence, [role=alert]').first().waitFor();
+  }
+  await page.locator('.failure', { hasText: '-1' }).waitFor();
+  await page.click('a:text-is("Go to the end of the log")');
+  await page.locator('.moment', { hasText: 'where this file ends' }).waitFor();
+  await page.goto(page.url().replace(/#.*|$/, '#at=2026-11-01'));
+  await page.locator('.moment', { hasText: /before event 1 of \d+/ }).waitFor();
+  await page.locator('.references .note', { hasText: 'No name had been set by then' }).waitFor();
+  t.is(await page.locator('.transactions > li').count(), 0);
+});
+
 inChromium('a lane tells of its periods by keys, and leads to the moment when one began', async (t) => {
   const { done, path } = await startWeek(t);
   await done('page', '-o', path('log.html'));
@@ -225,6 +244,12 @@ inChromium('a byte that was changed is shown as damage, and where', async (t) =>
   const [, seq] = /\n\s*(\d+).*release 1\.0/.exec(await done('log')) ?? [];
   t.is(await page.textContent('h1'), `✕ Event ${seq} is not the one that was recorded`);
   t.regex((await page.textContent('.verdict')) ?? '', /its hash is not the one that was recorded/);
+  await page
+    .locator('.moment .failure', { hasText: `event ${seq} was changed: nothing here can be believed` })
+    .waitFor();
+  await page.locator('.marks .wrong').waitFor({ state: 'attached' });
+  await page.click('a:text-is("Show the log before it")');
+  await page.locator('.moment .failure').waitFor({ state: 'detached' });
 });
 
 inChromium('another key than the one that signed is refused, and the right one is taken', async (t) => {

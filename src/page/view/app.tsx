@@ -1,16 +1,15 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { isDigest } from '../../model/digest.js';
-import { familiarReference } from '../../model/reference.js';
 import { printable, shortId } from '../../model/texts.js';
 import { systemTimeZone, UTC } from '../../model/time-zone.js';
-import { formatAddress, parseAddress, type Shown } from '../address.js';
+import { formatAddress, type Shown } from '../address.js';
 import { Audit } from './audit.js';
 import { Compare } from './compare.js';
 import { type Engine, type SourceGiven, startEngine } from './engine.js';
 import { EventList } from './event-list.js';
 import { ImageCard } from './image-card.js';
-import { type Page, PageProvider, type Progress, useAnswer } from './page-context.js';
+import { linkTo, nameOf, type Page, PageProvider, type Progress, readAddress, useAnswer } from './page-context.js';
 import { ReferenceList } from './reference-list.js';
 import { TimeBar } from './time-bar.js';
 import { Verdict } from './verdict.js';
@@ -91,7 +90,7 @@ function followed(refresh: () => void): () => void {
 function titleOf({ ref, image }: Shown, origin: string | undefined): string {
   const parts = [
     ...(image === undefined ? [] : [isDigest(image) ? shortId(image) : image]),
-    ...(ref === undefined ? [] : [familiarReference(ref)]),
+    ...(ref === undefined ? [] : [nameOf(ref)]),
     origin ?? 'imagelog',
   ];
   return parts.map(printable).join(' · ');
@@ -104,7 +103,7 @@ interface SectionsProps extends Pick<Page, 'ask' | 'overview' | 'version' | 'sho
 function Sections({ source, ...props }: SectionsProps): JSX.Element | null {
   const { ask, overview, version, shown, timeZone } = props;
   const { range } = overview;
-  const { answer } = useAnswer(`${version} ${shown.at} ${timeZone}`, async () => ({
+  const { answer, failure } = useAnswer(`${version} ${shown.at} ${timeZone}`, async () => ({
     moment: await ask('moment', { text: momentText(shown.at), nowMs: Date.now(), timeZone }),
     // With its moment: what is shown must not be called now before it is.
     isNow: shown.at === undefined,
@@ -115,6 +114,13 @@ function Sections({ source, ...props }: SectionsProps): JSX.Element | null {
     const end = source.kind === 'document' ? source.log.madeAt : Date.now();
     return { from, to: Math.max(last, end, from + 1) };
   }, [from, last]);
+  if (failure !== undefined) {
+    return (
+      <p class="failure note" role="alert">
+        {printable(failure)}. <a href={linkTo(shown, { at: undefined })}>Go to the end of the log</a>
+      </p>
+    );
+  }
   if (answer === undefined || range === undefined) return null;
   const { moment, isNow } = answer;
   const page: Page = { ...props, moment, isNow, isLive: source.kind === 'server', axis };
@@ -137,9 +143,9 @@ function momentText(at: string | undefined): string {
 
 /** What is shown, from the address and back into it. */
 function useShown(): [Shown, Page['show']] {
-  const [shown, setShown] = useState(() => parseAddress(location.hash));
+  const [shown, setShown] = useState(() => readAddress());
   useEffect(() => {
-    const read = (): void => setShown(parseAddress(location.hash));
+    const read = (): void => setShown(readAddress());
     addEventListener('popstate', read);
     addEventListener('hashchange', read);
     return () => {
@@ -148,11 +154,11 @@ function useShown(): [Shown, Page['show']] {
     };
   }, []);
   const show: Page['show'] = (change, { replaces = false } = {}) => {
-    const next = { ...parseAddress(location.hash), ...change };
+    const next = { ...readAddress(), ...change };
     const address = formatAddress(next) || location.pathname + location.search;
     if (replaces) history.replaceState(null, '', address);
     else history.pushState(null, '', address);
-    setShown(parseAddress(location.hash));
+    setShown(readAddress());
   };
   return [shown, show];
 }

@@ -1,10 +1,9 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { familiarReference } from '../../model/reference.js';
 import { printable } from '../../model/texts.js';
 import type { EventLine } from '../event-line.js';
 import type { Events, TransactionLine } from '../questions.js';
-import { linkTo, useAnswer, useFocusNext, usePage } from './page-context.js';
+import { linkTo, nameOf, useAnswer, useFocusNext, usePage } from './page-context.js';
 import { Why } from './facts.js';
 import { dayAndTime } from './times.js';
 
@@ -29,7 +28,7 @@ export function EventList(): JSX.Element {
   };
   const whose =
     shown.ref !== undefined
-      ? ` of ${printable(familiarReference(shown.ref))}`
+      ? ` of ${printable(nameOf(shown.ref))}`
       : shown.q === undefined
         ? ''
         : ` for “${printable(shown.q)}”`;

@@ -1,8 +1,9 @@
 import { createContext, type RefObject } from 'preact';
 import { useContext, useEffect, useRef, useState } from 'preact/hooks';
-import { formatAddress, type Shown } from '../address.js';
+import { canonicalReference, familiarReference } from '../../model/reference.js';
+import { formatAddress, parseAddress, type Shown } from '../address.js';
 import type { Ask, Moment, Overview } from '../questions.js';
-import { thrownText } from '../../errors.js';
+import { isStoreError, thrownText } from '../../errors.js';
 import { wholeTime } from './times.js';
 
 /** What every section of the page has. */
@@ -49,6 +50,26 @@ export function usePage(): Page {
 export function asOfText({ moment, isNow, isLive, axis, timeZone }: Page): string {
   if (isNow && isLive) return 'now';
   return wholeTime(isNow ? axis.to : moment.time, timeZone);
+}
+
+/** The short form of a reference; of what is none, the text. An address can say anything. */
+export function nameOf(reference: string): string {
+  return readOr(familiarReference, reference);
+}
+
+/** What an address says after its #, with its reference in canonical form: people type the short one. */
+export function readAddress(): Shown {
+  const shown = parseAddress(location.hash);
+  return shown.ref === undefined ? shown : { ...shown, ref: readOr(canonicalReference, shown.ref) };
+}
+
+function readOr(read: (text: string) => string, text: string): string {
+  try {
+    return read(text);
+  } catch (error) {
+    if (isStoreError(error, 'REFERENCE_INVALID')) return text;
+    throw error;
+  }
 }
 
 /** Address of what is shown with a change: for links that can be opened in another window. */
