@@ -77,8 +77,8 @@ inChromium('a card is as of the moment: its names then, and that it was not ther
       .filter(([name]) => name === 'shop/app:prod' || name === 'shop/app:1.0')
       .map(([name, , until]) => [name, until]),
     [
-      ['shop/app:prod', 'then'],
-      ['shop/app:1.0', 'then'],
+      ['shop/app:prod', 'still then'],
+      ['shop/app:1.0', 'still then'],
     ],
   );
   await page.click('button:text-is("Newest")');

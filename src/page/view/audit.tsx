@@ -4,7 +4,7 @@ import { isDigest } from '../../model/digest.js';
 import { countText, printable, shortId, utcText } from '../../model/texts.js';
 import type { ActorCount, Move, Removal, Rows } from '../audit.js';
 import { type Column, CSV_ROWS, DataTable, eventColumns, TABLE_ROWS } from './data-table.js';
-import { ImageLink } from './facts.js';
+import { Breakable, ImageLink } from './facts.js';
 import { linkTo, usePage, useAnswer } from './page-context.js';
 import { dayAndTime } from './times.js';
 
@@ -115,7 +115,11 @@ function Moves({ text, ...period }: PeriodProps & { readonly text: string }): JS
     {
       title: 'Name',
       text: ({ name }) => name,
-      cell: ({ name, reference }) => <a href={linkTo(shown, { ref: reference })}>{printable(name)}</a>,
+      cell: ({ name, reference }) => (
+        <a href={linkTo(shown, { ref: reference })}>
+          <Breakable text={name} />
+        </a>
+      ),
     },
     {
       title: 'Was',

@@ -6,7 +6,7 @@ import type { RelatedArtifact } from '../about.js';
 import type { EventLine } from '../event-line.js';
 import type { ImageCard as Card, LayerLine, NameLine, TreeImage } from '../image-card.js';
 import { type Column, DataTable, eventColumns } from './data-table.js';
-import { ImageLink, Why } from './facts.js';
+import { Breakable, ImageLink, Why } from './facts.js';
 import { linkTo, usePage } from './page-context.js';
 import { dayAndTime } from './times.js';
 
@@ -22,7 +22,9 @@ export function Names({ names, file }: { readonly names: readonly NameLine[]; re
       title: 'Name',
       text: ({ name }) => name,
       cell: ({ name, reference }) => (
-        <a href={linkTo(shown, { ref: reference, image: undefined })}>{printable(name)}</a>
+        <a href={linkTo(shown, { ref: reference, image: undefined })}>
+          <Breakable text={name} />
+        </a>
       ),
     },
     ...(when === undefined ? [] : [{ ...when, title: 'From' }]),
@@ -32,7 +34,7 @@ export function Names({ names, file }: { readonly names: readonly NameLine[]; re
       cell: ({ until, ended }) => (
         <>
           <span class="short">
-            {until === undefined ? <strong>{isNow ? 'still' : 'then'}</strong> : dayAndTime(until, timeZone)}
+            {until === undefined ? <strong>{isNow ? 'still' : 'still then'}</strong> : dayAndTime(until, timeZone)}
           </span>
           {ended !== undefined && <Ended event={ended} />}
         </>

@@ -4,7 +4,7 @@ import { isDigest } from '../../model/digest.js';
 import { countText, printable, shortId } from '../../model/texts.js';
 import type { Difference, MomentDifferences } from '../compare.js';
 import { type Column, CSV_ROWS, DataTable, eventColumns, TABLE_ROWS } from './data-table.js';
-import { ImageLink } from './facts.js';
+import { Breakable, ImageLink } from './facts.js';
 import { linkTo, usePage, useAnswer } from './page-context.js';
 import { wholeTime } from './times.js';
 
@@ -140,7 +140,12 @@ function DifferenceTable({ differences, readMore, allRows }: DifferenceTableProp
 
 function Key({ row: { kind, key, name, before, after } }: { readonly row: Difference }): JSX.Element {
   const { shown } = usePage();
-  if (kind === 'reference') return <a href={linkTo(shown, { ref: key })}>{printable(name)}</a>;
+  if (kind === 'reference')
+    return (
+      <a href={linkTo(shown, { ref: key })}>
+        <Breakable text={name} />
+      </a>
+    );
   const digest = after ?? before;
   return digest === undefined ? <code>{shortId(key as never)}</code> : <ImageLink digest={digest} />;
 }

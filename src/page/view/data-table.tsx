@@ -1,10 +1,10 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { csvRow } from '../../model/csv.js';
-import { printable, utcText } from '../../model/texts.js';
+import { utcText } from '../../model/texts.js';
 import type { EventLine } from '../event-line.js';
 import { save } from './event-list.js';
-import { Why } from './facts.js';
+import { Breakable, SHORT_TEXT, Why } from './facts.js';
 import { linkTo, type Page, useFocusNext } from './page-context.js';
 import { dayAndTime } from './times.js';
 
@@ -12,9 +12,6 @@ import { dayAndTime } from './times.js';
 export const TABLE_ROWS = 25;
 /** Rows of a table as CSV. */
 export const CSV_ROWS = 100_000;
-
-/** Characters of a text that stays on one line. */
-const SHORT_TEXT = 24;
 
 /** A column of a table on the page and as CSV. */
 export interface Column<Row> {
@@ -134,7 +131,7 @@ export function Cut({
 function cellOf<Row>(column: Column<Row>, row: Row, isHead: boolean): JSX.Element {
   const { title, cell } = column;
   const text = column.text(row);
-  const content = cell === undefined ? printable(String(text ?? '')) : cell(row);
+  const content = cell === undefined ? <Breakable text={String(text ?? '')} /> : cell(row);
   const kind = classOf(column, String(text ?? ''));
   if (isHead) {
     return (

@@ -4,7 +4,7 @@ import { countText, printable } from '../../model/texts.js';
 import type { ReferenceRow } from '../questions.js';
 import { ChosenReference } from './chosen-reference.js';
 import { Cut } from './data-table.js';
-import { ImageLink, Since } from './facts.js';
+import { Breakable, ImageLink, Since } from './facts.js';
 import { Lane } from './lane.js';
 import { linkTo, useAnswer, useFocusNext, usePage } from './page-context.js';
 
@@ -113,7 +113,7 @@ function Row({ row }: { readonly row: ReferenceRow }): JSX.Element {
     <li class={`row${isRemoved ? ' removed' : ''}${isChosen ? ' chosen' : ''}`}>
       <div class="row-text">
         <a class="name" href={linkTo(shown, { ref: isChosen ? undefined : reference })} aria-current={isChosen}>
-          {printable(name)}
+          <Breakable text={name} />
         </a>
         <span class="points">
           {isRemoved || points === undefined ? (
