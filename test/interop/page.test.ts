@@ -80,7 +80,9 @@ inChromium('what the verdict rests on: a key of the file, the same one again, an
   await page.locator('.verdict.fair', { hasText: 'Who made this file could have chosen the key too' }).waitFor();
   await page.reload();
   await opened('✓ Verified by the key that this browser saw first');
-  await page.locator('.verdict.fair', { hasText: /\d+ events are the ones that it verified before/ }).waitFor();
+  await page
+    .locator('.verdict.fair', { hasText: /\d+ events of it are the ones that this browser verified before/ })
+    .waitFor();
   await page.click('.key-form summary');
   await page.fill('input[name=key]', verifier);
   await page.click('.key-form button');
@@ -119,11 +121,15 @@ inChromium('an address that people type is read, and one that means nothing says
   const page = await openPage(t, `file://${path('log.html')}#at=2026-11-24&ref=shop/app:prod`);
   await page.locator('.sentence', { hasText: 'release 1.0' }).waitFor();
   t.is(await page.locator('.row.chosen .name').textContent(), 'shop/app:prod');
-  for (const hash of ['#ref=///', '#image=no+such&ref=%25%25', '#at=99999&from=zz&since=zz', '#at=-1']) {
+  for (const [hash, told] of [
+    ['#ref=///', 'Nothing fits “///”'],
+    ['#image=no+such', 'no such'],
+    ['#at=99999&from=zz&since=zz', '"zz"'],
+    ['#at=-1', '-1'],
+  ] as const) {
     await page.goto(page.url().replace(/#.*/, hash));
-    await page.locator('.sentence, [role=alert]').first().waitFor();
+    await page.locator('.note, .failure', { hasText: told }).first().waitFor();
   }
-  await page.locator('.failure', { hasText: '-1' }).waitFor();
   await page.click('a:text-is("Go to the end of the log")');
   await page.locator('.moment', { hasText: 'where this file ends' }).waitFor();
   await page.goto(page.url().replace(/#.*|$/, '#at=2026-11-01'));

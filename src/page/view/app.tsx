@@ -1,15 +1,16 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { isDigest } from '../../model/digest.js';
+import { familiarReference } from '../../model/reference.js';
 import { printable, shortId } from '../../model/texts.js';
 import { systemTimeZone, UTC } from '../../model/time-zone.js';
-import { formatAddress, type Shown } from '../address.js';
+import { formatAddress, parseAddress, type Shown } from '../address.js';
 import { Audit } from './audit.js';
 import { Compare } from './compare.js';
 import { type Engine, type SourceGiven, startEngine } from './engine.js';
 import { EventList } from './event-list.js';
 import { ImageCard } from './image-card.js';
-import { linkTo, nameOf, type Page, PageProvider, type Progress, readAddress, useAnswer } from './page-context.js';
+import { linkTo, type Page, PageProvider, type Progress, useAnswer } from './page-context.js';
 import { ReferenceList } from './reference-list.js';
 import { TimeBar } from './time-bar.js';
 import { Verdict } from './verdict.js';
@@ -24,6 +25,8 @@ interface AppProps {
 const REASK_GROWTH = 2;
 /** Milliseconds that the page waits for further events before it reads them. */
 const GATHER_MS = 300;
+/** Milliseconds until it asks a server again that answered with no feed. */
+const FOLLOW_AGAIN_MS = 5_000;
 
 /** The whole page. */
 export function App({ source, script }: AppProps): JSX.Element {
@@ -36,29 +39,33 @@ export function App({ source, script }: AppProps): JSX.Element {
   engine.current ??= startEngine(source, script, {
     onBegun: () => setVersion((before) => before + 1),
     onProgress: (done, total) => {
-      setProgress({ done, total, milliseconds: undefined });
+      setProgress((before) => ({ ...before, done, total }));
       // Each answer costs more, the more was read.
       if (done < REASK_GROWTH * asked.current) return;
       asked.current = done;
       setVersion((before) => before + 1);
     },
-    onRead: (milliseconds) => {
-      setProgress((before) => ({ ...before, done: before.total, milliseconds }));
+    onRead: (spent) => {
+      setFailure(undefined);
+      setProgress((before) => ({ ...before, done: before.total, milliseconds: (before.milliseconds ?? 0) + spent }));
       setVersion((before) => before + 1);
     },
-    onFailure: setFailure,
+    onFailure: (why) => setFailure(why),
   });
   const { ask, refresh } = engine.current;
   const [shown, show] = useShown();
   const timeZone = shown.zone === 'utc' ? UTC : systemTimeZone();
-  useEffect(() => (source.kind === 'server' ? followed(refresh) : undefined), []);
+  useEffect(() => (source.kind === 'server' && !source.isPast ? followed(refresh) : undefined), []);
   const { answer: overview } = useAnswer(`${version}`, () => ask('overview'));
   useEffect(() => {
     document.title = titleOf(shown, overview?.origin);
   }, [shown, overview?.origin]);
   return (
     <main>
-      <Verdict {...{ ask, overview, progress, failure, shown, timeZone }} />
+      <Verdict
+        {...{ ask, overview, version, progress, failure, shown, timeZone }}
+        madeAt={source.kind === 'document' ? source.log.madeAt : undefined}
+      />
       {overview?.range !== undefined && <Sections {...{ ask, overview, version, source, shown, show, timeZone }} />}
       {overview?.verdict !== undefined && overview.size === 0 && (
         <p class="note">
@@ -70,19 +77,36 @@ export function App({ source, script }: AppProps): JSX.Element {
   );
 }
 
-/** Calls `refresh` when the server tells of events. Returns how to end that. */
+/**
+ * Calls `refresh` when the server tells of events, and when it is there again: what happened meanwhile is
+ * in no feed. Returns how to end that.
+ */
 function followed(refresh: () => void): () => void {
-  const feed = new EventSource('events');
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  feed.onmessage = () => {
-    timer ??= setTimeout(() => {
-      timer = undefined;
+  let gathering: ReturnType<typeof setTimeout> | undefined;
+  let waiting: ReturnType<typeof setTimeout> | undefined;
+  let feed: EventSource | undefined;
+  const gather = (): void => {
+    gathering ??= setTimeout(() => {
+      gathering = undefined;
       refresh();
     }, GATHER_MS);
   };
+  const follow = (): void => {
+    feed = new EventSource('events');
+    feed.onopen = gather;
+    feed.onmessage = gather;
+    feed.onerror = () => {
+      // The reading tells what is wrong.
+      gather();
+      // What is no feed ends it, as the answer of a proxy while the server restarts.
+      if (feed?.readyState === EventSource.CLOSED) waiting = setTimeout(follow, FOLLOW_AGAIN_MS);
+    };
+  };
+  follow();
   return () => {
-    clearTimeout(timer);
-    feed.close();
+    clearTimeout(gathering);
+    clearTimeout(waiting);
+    feed?.close();
   };
 }
 
@@ -90,7 +114,7 @@ function followed(refresh: () => void): () => void {
 function titleOf({ ref, image }: Shown, origin: string | undefined): string {
   const parts = [
     ...(image === undefined ? [] : [isDigest(image) ? shortId(image) : image]),
-    ...(ref === undefined ? [] : [nameOf(ref)]),
+    ...(ref === undefined ? [] : [familiarReference(ref)]),
     origin ?? 'imagelog',
   ];
   return parts.map(printable).join(' · ');
@@ -111,7 +135,8 @@ function Sections({ source, ...props }: SectionsProps): JSX.Element | null {
   const from = range?.from ?? 0;
   const last = range?.to ?? 0;
   const axis = useMemo(() => {
-    const end = source.kind === 'document' ? source.log.madeAt : Date.now();
+    const end =
+      source.kind === 'document' ? (source.log.until ?? source.log.madeAt) : source.isPast ? last : Date.now();
     return { from, to: Math.max(last, end, from + 1) };
   }, [from, last]);
   if (failure !== undefined) {
@@ -123,7 +148,7 @@ function Sections({ source, ...props }: SectionsProps): JSX.Element | null {
   }
   if (answer === undefined || range === undefined) return null;
   const { moment, isNow } = answer;
-  const page: Page = { ...props, moment, isNow, isLive: source.kind === 'server', axis };
+  const page: Page = { ...props, moment, isNow, end: endOf(source), axis };
   return (
     <PageProvider value={page}>
       <TimeBar />
@@ -136,6 +161,11 @@ function Sections({ source, ...props }: SectionsProps): JSX.Element | null {
   );
 }
 
+function endOf(source: SourceGiven): Page['end'] {
+  if (source.kind === 'document') return 'file';
+  return source.isPast ? 'server' : 'now';
+}
+
 function momentText(at: string | undefined): string {
   if (at === undefined) return 'now';
   return /^\d+$/.test(at) ? `@${at}` : at;
@@ -143,9 +173,9 @@ function momentText(at: string | undefined): string {
 
 /** What is shown, from the address and back into it. */
 function useShown(): [Shown, Page['show']] {
-  const [shown, setShown] = useState(() => readAddress());
+  const [shown, setShown] = useState(() => parseAddress(location.hash));
   useEffect(() => {
-    const read = (): void => setShown(readAddress());
+    const read = (): void => setShown(parseAddress(location.hash));
     addEventListener('popstate', read);
     addEventListener('hashchange', read);
     return () => {
@@ -154,11 +184,11 @@ function useShown(): [Shown, Page['show']] {
     };
   }, []);
   const show: Page['show'] = (change, { replaces = false } = {}) => {
-    const next = { ...readAddress(), ...change };
+    const next = { ...parseAddress(location.hash), ...change };
     const address = formatAddress(next) || location.pathname + location.search;
     if (replaces) history.replaceState(null, '', address);
     else history.pushState(null, '', address);
-    setShown(readAddress());
+    setShown(parseAddress(location.hash));
   };
   return [shown, show];
 }

@@ -1,12 +1,13 @@
 import type { JSX } from 'preact';
 import type { Digest } from '../../model/digest.js';
+import { familiarReference } from '../../model/reference.js';
 import { durationText, printable, shortId } from '../../model/texts.js';
 import type { EventLine } from '../event-line.js';
 import type { ChosenReference as Chosen, ReferenceRow } from '../questions.js';
 import { type Column, CSV_ROWS, DataTable, eventColumns } from './data-table.js';
 import { ImageLink, Why } from './facts.js';
 import { Lane } from './lane.js';
-import { asOfText, linkTo, nameOf, type Page, useAnswer, useFocusBack, usePage } from './page-context.js';
+import { asOfText, linkTo, type Page, useAnswer, useFocusBack, usePage } from './page-context.js';
 import { Ticks } from './time-bar.js';
 import { dayAndTime } from './times.js';
 
@@ -25,7 +26,7 @@ export function ChosenReference({ reference }: { readonly reference: string }): 
   if (answer === undefined) return null;
   // Of the moment that was answered for, which is not yet the next one.
   const { row, asOf } = answer;
-  const name = printable(nameOf(reference));
+  const name = printable(familiarReference(reference));
   return (
     <article class="chosen-reference" aria-label={name}>
       <div class="card-head">

@@ -1,9 +1,10 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
+import { familiarReference } from '../../model/reference.js';
 import { printable } from '../../model/texts.js';
 import type { EventLine } from '../event-line.js';
 import type { Events, TransactionLine } from '../questions.js';
-import { linkTo, nameOf, useAnswer, useFocusNext, usePage } from './page-context.js';
+import { linkTo, useAnswer, useFocusNext, usePage } from './page-context.js';
 import { Why } from './facts.js';
 import { dayAndTime } from './times.js';
 
@@ -28,7 +29,7 @@ export function EventList(): JSX.Element {
   };
   const whose =
     shown.ref !== undefined
-      ? ` of ${printable(nameOf(shown.ref))}`
+      ? ` of ${printable(familiarReference(shown.ref))}`
       : shown.q === undefined
         ? ''
         : ` for “${printable(shown.q)}”`;

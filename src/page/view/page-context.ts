@@ -1,9 +1,8 @@
 import { createContext, type RefObject } from 'preact';
 import { useContext, useEffect, useRef, useState } from 'preact/hooks';
-import { canonicalReference, familiarReference } from '../../model/reference.js';
-import { formatAddress, parseAddress, type Shown } from '../address.js';
+import { formatAddress, type Shown } from '../address.js';
 import type { Ask, Moment, Overview } from '../questions.js';
-import { isStoreError, thrownText } from '../../errors.js';
+import { thrownText } from '../../errors.js';
 import { wholeTime } from './times.js';
 
 /** What every section of the page has. */
@@ -20,8 +19,8 @@ export interface Page {
   readonly moment: Moment;
   /** Whether that is the end of the log, and no earlier moment. */
   readonly isNow: boolean;
-  /** Whether the end of the log is the present; that of a file is when it was written. */
-  readonly isLive: boolean;
+  /** What the end of the log is: the present, or where a file or a server of the past ends. */
+  readonly end: 'now' | 'file' | 'server';
   /** IANA zone of all times. */
   readonly timeZone: string;
   /** Ends of the axis of time, milliseconds since the epoch. */
@@ -47,29 +46,9 @@ export function usePage(): Page {
 }
 
 /** The moment in words; the end of a file is no present. */
-export function asOfText({ moment, isNow, isLive, axis, timeZone }: Page): string {
-  if (isNow && isLive) return 'now';
+export function asOfText({ moment, isNow, end, axis, timeZone }: Page): string {
+  if (isNow && end === 'now') return 'now';
   return wholeTime(isNow ? axis.to : moment.time, timeZone);
-}
-
-/** The short form of a reference; of what is none, the text. An address can say anything. */
-export function nameOf(reference: string): string {
-  return readOr(familiarReference, reference);
-}
-
-/** What an address says after its #, with its reference in canonical form: people type the short one. */
-export function readAddress(): Shown {
-  const shown = parseAddress(location.hash);
-  return shown.ref === undefined ? shown : { ...shown, ref: readOr(canonicalReference, shown.ref) };
-}
-
-function readOr(read: (text: string) => string, text: string): string {
-  try {
-    return read(text);
-  } catch (error) {
-    if (isStoreError(error, 'REFERENCE_INVALID')) return text;
-    throw error;
-  }
 }
 
 /** Address of what is shown with a change: for links that can be opened in another window. */

@@ -25,7 +25,7 @@ const STEP_OF_KEY: Readonly<Record<string, readonly [by: 1 | -1, over?: 'moves']
 /** The moment as of which everything below is; stays in view. */
 export function TimeBar(): JSX.Element {
   const page = usePage();
-  const { ask, moment, isNow, isLive, shown, show, axis, overview } = page;
+  const { ask, moment, isNow, end, shown, show, axis, overview } = page;
   const span = axis.to - axis.from;
   const place = isNow ? PLACES : Math.round(((moment.time - axis.from) / span) * PLACES);
   const go = ({ seq }: Moment): void => show({ at: seq >= (overview.range?.last ?? 0) ? undefined : `${seq}` });
@@ -41,7 +41,7 @@ export function TimeBar(): JSX.Element {
   const where =
     moment.seq < first
       ? `before event ${first} of ${last}`
-      : `${isNow && !isLive ? 'where this file ends, ' : ''}after event ${moment.seq} of ${last}`;
+      : `${isNow && end !== 'now' ? `where this ${end} ends, ` : ''}after event ${moment.seq} of ${last}`;
   const wrong = overview.verdict?.damage;
   const isWrong = wrong !== undefined && moment.seq >= (wrong.seq ?? 0);
   const whose = shown.ref === undefined ? 'of a tag' : 'of this tag';
@@ -90,7 +90,7 @@ export function TimeBar(): JSX.Element {
           Next change<span class="hidden"> {whose}</span> ›
         </button>
         <button type="button" onClick={() => show({ at: undefined })} disabled={isNow}>
-          {isLive ? 'Now' : 'Newest'}
+          {end === 'now' ? 'Now' : 'Newest'}
         </button>
         <MomentForm />
         <ZoneSwitch />

@@ -4,90 +4,102 @@ import { countText, printable, sizeText } from '../../model/texts.js';
 import { zoneName } from '../../model/time-zone.js';
 import type { Shown } from '../address.js';
 import type { Damage } from '../reading.js';
-import type { Ask, Continuity, Overview, SeenHead, Signature } from '../questions.js';
+import type { Ask, Evidence, Overview, SeenHead, Signature } from '../questions.js';
 import { linkTo, type Progress, useAnswer } from './page-context.js';
-import { type KnownKey, knownKey, rememberHead, rememberKey, seenHead } from './pinned.js';
+import { pinnedKey, rememberHead, rememberKey, seenHead } from './pinned.js';
 import { dayAndTime } from './times.js';
 
 interface VerdictProps {
   readonly ask: Ask;
   readonly overview: Overview | undefined;
+  /** Changes whenever more was read. */
+  readonly version: number;
   readonly progress: Progress;
   readonly failure: string | undefined;
+  /** When the document was made; undefined for a server. */
+  readonly madeAt: number | undefined;
   readonly shown: Shown;
   readonly timeZone: string;
 }
 
+/** What was found by which key: of one moment, as a later key must not stand beside an earlier finding. */
+interface Finding extends Evidence {
+  readonly keyFrom: KeyFrom;
+  readonly seen: SeenHead | undefined;
+}
+
 /** What re-hashing the log found, before all else. */
-export function Verdict({ ask, overview, progress, failure, shown, timeZone }: VerdictProps): JSX.Element {
+export function Verdict(props: VerdictProps): JSX.Element {
+  const { ask, overview, version, progress, failure } = props;
   const [pasted, setPasted] = useState<string>();
   const origin = overview?.origin;
   // Read once: a key that is remembered now was not there before.
-  const known = useMemo(() => (origin === undefined ? undefined : knownKey(origin)), [origin]);
-  const key = pasted ?? known?.key ?? overview?.key;
-  const { answer: signature } = useAnswer(`${overview?.checkpoint} ${key}`, () => ask('signature', { key }));
-  const seen = useMemo(() => (origin === undefined ? undefined : seenHead(origin)), [origin]);
-  const head = overview?.verdict;
-  const { answer: continuity } = useAnswer(`${head?.size} ${head?.root}`, () =>
-    seen === undefined || head === undefined || head.damage !== undefined
-      ? Promise.resolve('continues' as const)
-      : ask('continuity', seen),
+  const pinned = useMemo(() => (origin === undefined ? undefined : pinnedKey(origin)), [origin]);
+  const key = pasted ?? pinned?.key ?? overview?.key;
+  const isGiven = pasted !== undefined || pinned?.isGiven === true;
+  const seen = useMemo(() => (key === undefined ? undefined : seenHead(key)), [key]);
+  const { answer: found } = useAnswer(
+    `${version} ${origin} ${isGiven} ${key}`,
+    async (): Promise<Finding | undefined> => {
+      if (overview === undefined) return undefined;
+      const keyFrom = isGiven ? 'given' : pinned !== undefined ? 'pinned' : overview.source;
+      return { ...(await ask('evidence', { key, seen })), keyFrom, seen };
+    },
   );
+  const head = found?.verdict;
   useEffect(() => {
-    if (origin === undefined || signature?.state !== 'valid') return;
-    const how = pasted === undefined ? 'seen' : 'given';
-    if (key !== undefined) rememberKey(origin, { key, how, since: Date.now() });
-    if (head !== undefined && head.damage === undefined && continuity === 'continues') rememberHead(origin, head);
-  }, [signature, key, pasted, head?.root, continuity]);
-  if (failure !== undefined) {
+    if (origin === undefined || key === undefined || found?.signature.state !== 'valid') return;
+    if (found.signature.key !== key) return;
+    rememberKey(origin, { key, isGiven });
+    if (head !== undefined && head.damage === undefined && found.continuity === 'continues') rememberHead(key, head);
+  }, [found]);
+  if (failure !== undefined && head === undefined) {
     return (
       <Banner tone="bad" title="This log cannot be read">
         {printable(failure)}
       </Banner>
     );
   }
-  if (overview?.verdict === undefined || signature === undefined || continuity === undefined) {
-    return <Reading progress={progress} />;
-  }
-  const { verdict } = overview;
-  const keyFrom = pasted !== undefined ? 'given' : (known?.how ?? overview.source);
+  if (found === undefined || head === undefined) return <Reading progress={progress} />;
   const facts = (
     <>
-      <Facts {...{ overview, verdict, signature, keyFrom, timeZone }} />
-      {signature.state !== 'none' && <KeyForm onKey={setPasted} />}
+      <Facts {...props} found={found} verdict={head} />
+      {found.signature.state !== 'none' && <KeyForm onKey={setPasted} />}
     </>
   );
   return (
     <>
-      <Found
-        {...{ overview, verdict, signature, keyFrom, known, continuity, seen, progress, shown, timeZone, facts }}
-      />
-      <Notes overview={overview} verdict={verdict} />
+      <Found {...props} found={found} verdict={head} facts={facts} />
+      {failure !== undefined && (
+        <p class="failure" role="alert">
+          What came after event {head.size} is not here: {printable(failure)}.
+        </p>
+      )}
+      <Notes found={found} verdict={head} />
     </>
   );
 }
 
-interface FactsProps {
-  readonly overview: Overview;
+interface FactsProps extends Pick<VerdictProps, 'madeAt' | 'timeZone'> {
+  readonly found: Finding;
   readonly verdict: NonNullable<Overview['verdict']>;
-  readonly signature: Signature;
-  readonly keyFrom: KeyFrom;
-  readonly timeZone: string;
 }
 
-function Facts({ overview, verdict, signature, keyFrom, timeZone }: FactsProps): JSX.Element {
+function Facts({ found, verdict, madeAt, timeZone }: FactsProps): JSX.Element {
+  const { origin, range, signature, keyFrom } = found;
+  const timeText = (timeMs: number): string => `${dayAndTime(timeMs, timeZone)} ${zoneName(timeMs, timeZone)}`;
   return (
     <dl class="facts">
-      <Fact name="Log">{printable(overview.origin)}</Fact>
+      <Fact name="Log">{printable(origin)}</Fact>
       <Fact name="Events">{verdict.size.toLocaleString('en')}</Fact>
       <Fact name="Root">
         <code>{verdict.root}</code>
       </Fact>
-      <Fact name="Last event">
-        {overview.range === undefined
-          ? 'none'
-          : `${dayAndTime(overview.range.to, timeZone)} ${zoneName(overview.range.to, timeZone)}`}
+      {/* A checkpoint has no time of its own. */}
+      <Fact name="Checkpoint after">
+        {range === undefined ? 'no event' : `event ${range.last}, ${timeText(range.to)}`}
       </Fact>
+      {madeAt !== undefined && <Fact name="File written">{timeText(madeAt)}</Fact>}
       <Fact name="Signature">
         <SignatureText {...{ signature, keyFrom }} />
       </Fact>
@@ -96,7 +108,7 @@ function Facts({ overview, verdict, signature, keyFrom, timeZone }: FactsProps):
 }
 
 /** What this page lacks, and why. */
-function Notes({ overview: { leftOut }, verdict }: Pick<FactsProps, 'overview' | 'verdict'>): JSX.Element {
+function Notes({ found: { leftOut }, verdict }: Pick<FactsProps, 'found' | 'verdict'>): JSX.Element {
   return (
     <>
       {verdict.leftOut > 0 && (
@@ -134,17 +146,12 @@ function Reading({ progress: { done, total } }: { readonly progress: Progress })
   );
 }
 
-interface FoundProps extends FactsProps {
-  readonly known: KnownKey | undefined;
-  readonly continuity: Continuity;
-  readonly seen: SeenHead | undefined;
-  readonly progress: Progress;
-  readonly shown: Shown;
+interface FoundProps extends Pick<VerdictProps, 'progress' | 'shown'>, Pick<FactsProps, 'found' | 'verdict'> {
   readonly facts: JSX.Element;
 }
 
-function Found(props: FoundProps): JSX.Element {
-  const { overview, verdict, signature, keyFrom, continuity, seen, progress, shown, facts } = props;
+function Found({ found, verdict, progress, shown, facts }: FoundProps): JSX.Element {
+  const { signature, keyFrom, continuity, seen, source } = found;
   const { damage, hashed } = verdict;
   const work = `${countText(hashed, 'record')} re-hashed in this browser in ${Math.max(1, Math.round(progress.milliseconds ?? 0))} ms`;
   if (damage !== undefined) return <Damaged {...{ damage, work, shown, facts }} />;
@@ -153,7 +160,7 @@ function Found(props: FoundProps): JSX.Element {
       <Banner tone="bad" title={REFUSED_BY[keyFrom]} facts={facts}>
         {printable(signature.why)}. {work}: they lead to the root of the checkpoint, but that is not signed as it should
         be.{' '}
-        {(keyFrom === 'seen' || keyFrom === 'given') &&
+        {(keyFrom === 'pinned' || keyFrom === 'given') &&
           'If the log has another key now, check by that one, from elsewhere.'}
       </Banner>
     );
@@ -166,7 +173,7 @@ function Found(props: FoundProps): JSX.Element {
     );
   }
   // A file may be of any day; a server has the whole log.
-  if (continuity === 'shorter' && overview.source === 'server') {
+  if (continuity === 'shorter' && source === 'server') {
     return (
       <Banner tone="bad" title="The log is shorter than the one you saw" facts={facts}>
         This browser verified {seen?.size.toLocaleString('en')} events of it before: an older copy was put in its place.{' '}
@@ -174,53 +181,52 @@ function Found(props: FoundProps): JSX.Element {
       </Banner>
     );
   }
+  const earlier =
+    continuity === 'shorter' ? ` This browser has seen ${seen?.size.toLocaleString('en')} events of it.` : '';
   if (signature.state === 'valid') {
     return (
       <Banner tone={keyFrom === 'given' ? 'good' : 'fair'} title={VERIFIED_BY[keyFrom]} facts={facts}>
-        {work}. They lead to the root that {printable(signature.name)} signed. <Trust {...props} />
+        {work}. They lead to the root that {printable(signature.name)} signed.{earlier} <Trust found={found} />
       </Banner>
     );
   }
-  const how = overview.source === 'server' ? 'start the server with --key' : 'write the page with --key';
+  const how = source === 'server' ? 'start the server with --key' : 'write the page with --key';
   return signature.state === 'none' ? (
     <Banner tone="calm" title="Whole, but nobody signed it" facts={facts}>
       {work}. They lead to the root of the checkpoint, but without a signature anybody can write another history. To
-      know that nobody edited it, compare the root with one that you kept, or {how}.
+      know that nobody edited it, compare the root with one that you kept, or {how}.{earlier}
     </Banner>
   ) : (
     <Banner tone="calm" title="Whole, but its signature was not checked" facts={facts}>
-      {work}. They lead to the root of the checkpoint. Who signed it is not known: {signature.why}.
+      {work}. They lead to the root of the checkpoint. Who signed it is not known: {printable(signature.why)}.{earlier}
     </Banner>
   );
 }
 
 const VERIFIED_BY = {
   given: 'Verified: nobody has edited this log',
-  seen: 'Verified by the key that this browser saw first',
+  pinned: 'Verified by the key that this browser saw first',
   document: 'Verified by the key that came with it',
   server: 'Verified by the key that came with it',
 } as const;
 
 const REFUSED_BY = {
   given: 'Not signed by the key that you gave',
-  seen: 'Not signed by the key that this browser saw first',
+  pinned: 'Not signed by the key that this browser saw first',
   document: 'The signature is wrong',
   server: 'The signature is wrong',
 } as const;
 
 /** What the verdict rests on: a key that came with the log proves only that both are of one source. */
-function Trust({ keyFrom, known, continuity, seen, timeZone }: FoundProps): JSX.Element | null {
+function Trust({ found: { keyFrom, continuity, seen } }: Pick<FoundProps, 'found'>): JSX.Element | null {
   if (keyFrom === 'given') return null;
-  if (keyFrom === 'seen') {
-    const since = known === undefined ? '' : ` on ${dayAndTime(known.since, timeZone)}`;
-    const same =
-      seen !== undefined && continuity === 'continues'
-        ? `; ${countText(seen.size, 'event')} are the ones that it verified before`
-        : '';
+  if (keyFrom === 'pinned') {
     return (
       <>
-        This browser saw that key first{since}
-        {same}. To know that nobody edited the log before, check by a key that you have from elsewhere.
+        {seen !== undefined && continuity === 'continues'
+          ? `${countText(seen.size, 'event')} of it are the ones that this browser verified before. `
+          : ''}
+        To know that nobody edited the log before that, check by a key that you have from elsewhere.
       </>
     );
   }
@@ -292,7 +298,7 @@ function Fact({ name, children }: { readonly name: string; readonly children: pr
 
 const KEY_FROM = {
   given: 'the key that you gave',
-  seen: 'the key that this browser saw first',
+  pinned: 'the key that this browser saw first',
   document: 'the key in this file',
   server: 'the key that the server gave',
 } as const;
