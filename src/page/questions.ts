@@ -235,15 +235,16 @@ export interface ReferenceRow {
 export interface LanePeriods {
   /** Oldest first; the last MAX_PAGE_PERIODS. */
   readonly periods: readonly ReferencePeriod[];
-  /** Periods before those. */
+  /** Periods before those, and when the first of them began. */
   readonly earlier: number;
+  readonly since: number | undefined;
 }
 
 async function lane({ timeline }: Reading, { reference }: { readonly reference: string }): Promise<LanePeriods> {
   const row = timeline.names.find(reference);
   const periods = row === undefined ? [] : timeline.periods(row, timeline.last);
   const kept = periods.slice(-MAX_PAGE_PERIODS);
-  return { periods: kept, earlier: periods.length - kept.length };
+  return { periods: kept, earlier: periods.length - kept.length, since: periods[0]?.time };
 }
 
 export interface References {

@@ -36,6 +36,8 @@ export interface EmbeddedLog {
   readonly first: number;
   /** When the document was made, milliseconds since the epoch. */
   readonly madeAt: number;
+  /** The moment where it ends, if it was made as of one before. */
+  readonly until?: number | undefined;
   readonly recordBlocks: number;
   /** First digest of each block of contents, sorted. */
   readonly contentBlocks: readonly string[];

@@ -4,18 +4,20 @@ import { isDigest } from '../../model/digest.js';
 import { countText, printable, shortId } from '../../model/texts.js';
 import { type Difference, DIFFERENCE_KINDS, type MomentDifferences } from '../compare.js';
 import { type Column, CSV_ROWS, DataTable, eventColumns, TABLE_ROWS } from './data-table.js';
-import { ImageLink } from './facts.js';
+import { Breakable, ImageLink } from './facts.js';
 import { linkTo, usePage, useAnswer } from './page-context.js';
 import { wholeTime } from './times.js';
 
 /** What is different between the moment and another one, in the words of `imagelog diff`. */
 export function Compare(): JSX.Element {
-  const { isNow, moment, shown, show, timeZone } = usePage();
+  const { shown, show } = usePage();
   const from = shown.from === undefined || isDigest(shown.from) ? undefined : shown.from;
   return (
     <section class="compare" aria-labelledby="compare-title">
       <div class="section-head">
-        <h2 id="compare-title">Compare</h2>
+        <h2 id="compare-title" tabIndex={-1}>
+          Compare
+        </h2>
         {from !== undefined && <a href={linkTo(shown, { from: undefined })}>close</a>}
       </div>
       <form
@@ -27,7 +29,7 @@ export function Compare(): JSX.Element {
         }}
       >
         <label>
-          Compare {isNow ? 'now' : wholeTime(moment.time, timeZone)} with
+          Compare the moment above with
           <input
             name="from"
             key={from}
@@ -107,6 +109,7 @@ function DifferenceTable({ differences, readMore, allRows }: DifferenceTableProp
       title: 'Change',
       text: ({ change }) => change,
       cell: ({ change }) => <span class={`change ${change}`}>{`${MARKS[change]} ${change}`}</span>,
+      isShort: true,
     },
     { title: 'Kind', text: ({ kind }) => kind, isShort: true },
     { title: 'Key', text: ({ key }) => key, cell: (row) => <Key row={row} /> },
@@ -161,7 +164,13 @@ function Inside({ row: { kind, before, after } }: { readonly row: Difference }):
 
 function Key({ row: { kind, key, name } }: { readonly row: Difference }): JSX.Element {
   const { shown } = usePage();
-  if (kind === 'reference') return <a href={linkTo(shown, { ref: key })}>{printable(name)}</a>;
+  if (kind === 'reference') {
+    return (
+      <a href={linkTo(shown, { ref: key })}>
+        <Breakable text={name} />
+      </a>
+    );
+  }
   if (kind === 'layer' || kind === 'metadata' || !isDigest(key)) {
     return <code>{kind === 'layer' && isDigest(key) ? shortId(key) : printable(name)}</code>;
   }

@@ -8,7 +8,7 @@ import type { ArtifactCard, ImageCard as Card } from '../image-card.js';
 import { Artifacts, ConfigTable, Layers, Names, Parents, Steps } from './card-tables.js';
 import { ImageLink, Why } from './facts.js';
 import { ImageComparison } from './image-comparison.js';
-import { linkTo, usePage, useAnswer } from './page-context.js';
+import { linkTo, useAnswer, useFocusBack, usePage } from './page-context.js';
 import { dayAndTime } from './times.js';
 
 /** The image or artifact that is looked at; nothing when there is none. */
@@ -34,6 +34,7 @@ function CardOf({ name, takesFocus }: CardProps): JSX.Element {
     return { card: await ask('card', { digest, seq }) };
   });
   const card = answer?.card;
+  useFocusBack();
   const section = useRef<HTMLElement>(null);
   const focused = useRef('');
   const isReady = answer !== undefined && !isOld;
@@ -47,9 +48,18 @@ function CardOf({ name, takesFocus }: CardProps): JSX.Element {
   const nothing = answer !== undefined && card === undefined;
   return (
     <section class="card" aria-labelledby="card-title" tabIndex={-1} ref={section}>
-      <h2 id="card-title">
-        {titleOf(card)} <code>{card === undefined ? printable(name) : shortId(digestOf(card))}</code>
-      </h2>
+      <div class="card-head">
+        <h2 id="card-title">
+          {titleOf(card)} <code>{card === undefined ? printable(name) : shortId(digestOf(card))}</code>
+        </h2>
+        <a
+          class="close"
+          href={linkTo(shown, { image: undefined, from: isDigest(shown.from ?? '') ? undefined : shown.from })}
+          aria-label="Close the card"
+        >
+          Close
+        </a>
+      </div>
       {failure !== undefined && (
         <p class="failure" role="alert">
           {printable(failure)}
@@ -58,12 +68,6 @@ function CardOf({ name, takesFocus }: CardProps): JSX.Element {
       {nothing && <p class="note">No image, manifest, index or artifact of this log has this digest.</p>}
       {card?.kind === 'image' && <ImageParts card={card} />}
       {card !== undefined && card.kind !== 'image' && <ArtifactParts card={card} />}
-      <a
-        class="close"
-        href={linkTo(shown, { image: undefined, from: isDigest(shown.from ?? '') ? undefined : shown.from })}
-      >
-        Close
-      </a>
     </section>
   );
 }
@@ -161,7 +165,11 @@ function Happened({ what, event, isBad = false }: HappenedProps): JSX.Element {
     <p class={isBad ? 'state bad' : 'state quiet'}>
       {what} {dayAndTime(event.time, timeZone)} by {printable(event.actor)}
       <Why event={event} /> · event{' '}
-      <a class="seq" href={linkTo(shown, { at: `${event.seq}` })}>
+      <a
+        class="seq"
+        href={linkTo(shown, { at: `${event.seq}` })}
+        aria-label={`Event ${event.seq}: show the log as of it`}
+      >
         {event.seq}
       </a>
     </p>
