@@ -65,6 +65,7 @@ export function App({ source, script }: AppProps): JSX.Element {
       <Verdict
         {...{ ask, overview, version, progress, failure, shown, timeZone }}
         madeAt={source.kind === 'document' ? source.log.madeAt : undefined}
+        isPast={source.kind === 'server' && source.isPast}
       />
       {overview?.range !== undefined && <Sections {...{ ask, overview, version, source, shown, show, timeZone }} />}
       {overview?.verdict !== undefined && overview.size === 0 && (
