@@ -15,7 +15,7 @@ import type { Service } from './service.js';
 /** Builds the routes of a server: one group for each part. */
 export function buildApp(service: Service): Hono<ServerEnv> {
   const app = new Hono<ServerEnv>();
-  const { limits, metrics, onRequest, signal } = service;
+  const { limits, metrics, onRequest } = service;
   app.use(
     observed({
       began: metrics.began,
@@ -28,7 +28,7 @@ export function buildApp(service: Service): Hono<ServerEnv> {
     }),
   );
   app.route('/', stateRoutes(service));
-  app.use(admitted(limits, signal));
+  app.use(admitted(service));
   app.use(async (c, next) => {
     c.set('caller', await callerOf(c, service));
     await next();

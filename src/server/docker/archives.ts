@@ -3,7 +3,7 @@ import { isStoreError } from '../../errors.js';
 import { familiarReference } from '../../model/reference.js';
 import type { LoadResult } from '../../store/store.js';
 import { requireAction, type ServerEnv, streamed } from '../exchange.js';
-import { type Docker, type DockerExchange, jsonLines, requireWrite, withBody, writeOptions } from './docker.js';
+import { type Docker, type DockerExchange, jsonLines, requireWrite, uploadOf, writeOptions } from './docker.js';
 import { HttpFailure } from '../failure.js';
 import { badRequest, noSuchImage, notImplemented } from './failures.js';
 import { importImage } from './import.js';
@@ -34,7 +34,7 @@ async function loadImages(c: DockerExchange, docker: Docker): Promise<Response> 
   const shown = { isWanted: c.req.query('quiet') === '0', status: 'Loading', id: 'archive' };
   return withProgress(c, docker, shown, async (onProgress) => {
     const options = { ...writeOptions(c), platform, signal, onProgress };
-    const result = await withBody(c, (body) => store.load(body, options));
+    const result = await store.load(uploadOf(c), options);
     return loadedLines(result).map((text) => ({ stream: `${text}\n` }));
   });
 }
@@ -89,6 +89,6 @@ async function createImage(c: DockerExchange, docker: Docker): Promise<Response>
   const { message, platform } = c.req.query();
   const target = repo === '' ? undefined : targetOf(repo, tag);
   const request = { target, changes, message, platform, write: writeOptions(c) };
-  const id = await withBody(c, (body) => importImage(docker.service.store, body, request));
+  const id = await importImage(docker.service.store, uploadOf(c), request);
   return jsonLines(c, docker, [{ status: id }]);
 }
