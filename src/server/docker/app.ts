@@ -62,7 +62,7 @@ function dockerApp(service: Service): Hono<ServerEnv> {
     const caller = await callerOf(c, service);
     c.set('caller', { ...caller, actor: caller.actor ?? peer });
     const [, asked] = VERSION.exec(new URL(c.req.url).pathname) ?? [];
-    // podman has versions of its own.
+    // podman has other versions.
     if (asked !== undefined && !LIBPOD.test(c.req.path)) c.set('apiMinor', checkedMinor(asked));
     // Of dockerd HEAD gets nothing else either: a feed would never end for it.
     if (c.req.method === 'HEAD' && !c.req.path.endsWith('/_ping')) throw pageNotFound();

@@ -7,7 +7,7 @@ import { type Docker, type DockerExchange, jsonLines, requireWrite, uploadOf, wr
 import { HttpFailure } from '../failure.js';
 import { badRequest, noSuchImage, notImplemented } from './failures.js';
 import { importImage } from './import.js';
-import { findImage, platformOf } from './image-source.js';
+import { findImage, platformsOf } from './image-source.js';
 import { withProgress } from './progress.js';
 import { pullImage, pushed } from './registry.js';
 import { targetOf } from './images.js';
@@ -30,7 +30,7 @@ export function archiveRoutes(docker: Docker): Hono<ServerEnv> {
 async function loadImages(c: DockerExchange, docker: Docker): Promise<Response> {
   requireWrite(c, docker, 'push');
   const { store, signal } = docker.service;
-  const platform = (c.req.queries('platform') ?? []).flatMap((text) => platformOf(text) ?? []);
+  const platform = platformsOf(c.req.queries('platform'));
   const shown = { isWanted: c.req.query('quiet') === '0', status: 'Loading', id: 'archive' };
   return withProgress(c, docker, shown, async (onProgress) => {
     const options = { ...writeOptions(c), platform, signal, onProgress };
@@ -53,7 +53,7 @@ async function saveImages(c: Context<ServerEnv>, docker: Docker, names: readonly
   const { service } = docker;
   requireAction(c, service, 'read');
   if (names.length === 0) throw badRequest('name an image to save');
-  const platform = (c.req.queries('platform') ?? []).flatMap((text) => platformOf(text) ?? []);
+  const platform = platformsOf(c.req.queries('platform'));
   const { store, onFailure, signal } = service;
   const past = await docker.past();
   const archive = (): ReturnType<typeof store.save> => {
