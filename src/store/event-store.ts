@@ -237,6 +237,12 @@ export interface EventStore
   checkWritable(): void;
 
   /**
+   * Resolves once every write requested before this call is durable, or failed: from then on the log
+   * has all events up to the time of the call.
+   */
+  settled(): Promise<void>;
+
+  /**
    * Returns counts and sizes. Walks all images and blobs.
    * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
    */

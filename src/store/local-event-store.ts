@@ -443,6 +443,11 @@ export class LocalEventStore extends ImageStore implements EventStore {
     this.#context.writer.check();
   }
 
+  async settled(): Promise<void> {
+    this.#context.checkOpen();
+    await this.#context.writer.settled();
+  }
+
   stats(): StoreStats {
     this.#context.checkOpen();
     const { directory, views, sidecar, reader } = this.#context;
