@@ -21,7 +21,7 @@ import { Webhooks } from './feed/webhooks.js';
 import { Mirror } from './mirror/mirror.js';
 import { type ServerLimits, serverOptionNames, type ServerOptions, type Service } from './service.js';
 import { ServerMetrics } from './service/metrics.js';
-import { TrustedProxies } from './service/proxies.js';
+import { TrustedProxies } from './service/addresses.js';
 
 /** A store over HTTP. */
 export interface StoreServer {

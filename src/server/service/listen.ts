@@ -12,7 +12,7 @@ import type { Duplex } from 'node:stream';
 import { StoreError } from '../../errors.js';
 import { isLoopback } from '../../model/http.js';
 import { systemCode } from '../../store/files/files.js';
-import { addressText, type ListenAddress } from './address.js';
+import { addressText, type ListenAddress } from './addresses.js';
 import {
   ConnectionCounter,
   type ConnectionLimits,

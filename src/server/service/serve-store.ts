@@ -22,7 +22,7 @@ import { checkedWebhooks, type WebhookOptions } from '../feed/webhook-options.js
 import { compileRule, type MirrorRule } from '../mirror/rules.js';
 import type { ServerOptions, Service } from '../service.js';
 import { AccessLog, openLogFile, streamLog } from './access-log.js';
-import type { ListenAddress } from './address.js';
+import type { ListenAddress } from './addresses.js';
 import type { ConnectionLimits } from './connections.js';
 import { listen, type Listening } from './listen.js';
 import type { SocketMode } from './socket.js';

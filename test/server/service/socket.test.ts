@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { MAX_SOCKET_PATH_BYTES } from '../../../src/limits.js';
 import { bindSocket, boundPath, connectablePath, isAnswering } from '../../../src/server/service/socket.js';
-import { socketPathOf } from '../../../src/server/service/socket-path.js';
+import { socketPathOf } from '../../../src/cli/store-directory.js';
 import { rejection } from '../../support/rejection.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 
