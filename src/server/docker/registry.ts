@@ -83,13 +83,16 @@ function isCommandLine(c: DockerExchange): boolean {
   return c.req.header('user-agent')?.startsWith('Docker-Client/') === true;
 }
 
-/** 401 would make the docker command line ask for a password, and wait. */
+/**
+ * 401 would make the docker command line ask for a password, and wait. Of 503 the SDK for Ruby tells
+ * the status alone, of 500 the message.
+ */
 async function asAnswer<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
-    const status = { REGISTRY_NOT_FOUND: 404, REGISTRY_DENIED: 403 }[error.code as string];
+    const status = { REGISTRY_NOT_FOUND: 404, REGISTRY_DENIED: 403, REGISTRY_UNAVAILABLE: 500 }[error.code as string];
     if (status !== undefined) throw new HttpFailure(status, 'UPSTREAM_FAILED', error.message);
     throw error;
   }
