@@ -25,18 +25,18 @@ export const commands: readonly CommandEntry[] = [
       summary: 'fetch an image from a registry',
       may: 'push',
       kind: 'writes',
-      load: async () => (await import('./commands/pull.js')).pullGrammar,
+      load: async () => (await import('./commands/registries.js')).pullGrammar,
     },
     {
       usage: 'push <image> <reference>',
       summary: 'send an image to a registry',
       ownStore: true,
-      load: async () => (await import('./commands/push.js')).pushGrammar,
+      load: async () => (await import('./commands/registries.js')).pushGrammar,
     },
     {
       usage: 'copy <source> <target>',
       summary: 'copy an image between registries',
-      load: async () => (await import('./commands/copy.js')).copyGrammar,
+      load: async () => (await import('./commands/registries.js')).copyGrammar,
     },
   ]),
   ...inGroup('Images:', [
@@ -204,7 +204,7 @@ export const commands: readonly CommandEntry[] = [
       usage: 'restore <directory>',
       summary: 'make the store of a backup',
       ownStore: true,
-      load: async () => (await import('./commands/restore.js')).restoreGrammar,
+      load: async () => (await import('./commands/backup.js')).restoreGrammar,
     },
     {
       usage: 'erase <digest>',

@@ -4,10 +4,10 @@ import { isDigest } from '../model/digest.js';
 import type { Outputs } from './context.js';
 import { CommandDeclined, DamageFound, exitCodeOfError, exitCodes, Interruption, UsageError } from './exit-codes.js';
 import { hints, remedies } from './hints.js';
-import { type CliIo, OutputClosed, OutputFailed } from './output.js';
+import { type CliIo, Output, OutputClosed, OutputFailed } from './output.js';
 import { printable, shortId } from '../model/texts.js';
 import { type Colors, colorsFor } from './render/text.js';
-import { quoted, type TypedLine } from './typed-line.js';
+import { type NamedCommand, quoted, TypedLine } from './typed-line.js';
 
 /** Candidates that the hint of an ambiguous name lists. */
 const SHOWN_CANDIDATES = 5;
@@ -151,4 +151,18 @@ function stackLines(error: Error): string[] {
   return causes.flatMap((each, at) =>
     `${at === 0 ? '' : 'caused by '}${each.stack ?? each.message}`.split('\n').map(printable),
   );
+}
+
+/** Prints why a server did not run a command to its end, and returns the exit code. */
+export async function reportClientFailure(
+  error: unknown,
+  io: CliIo,
+  argv: readonly string[],
+  commands: readonly NamedCommand[],
+): Promise<number> {
+  const outputs = { out: new Output(io.stdout), err: new Output(io.stderr) };
+  const reporting = { color: !argv.includes('--no-color'), typed: new TypedLine(commands) };
+  const code = await reportFailure(error, io, outputs, reporting);
+  await outputs.err.flush();
+  return code;
 }

@@ -2,7 +2,7 @@ import type { Digest, ImageId } from '../model/digest.js';
 import { summaryFormat, wholeFormat } from '../log/event-texts.js';
 import { familiarReference, formatReference, parseReference } from '../model/reference.js';
 import { type Instant, msOf } from '../model/timestamp.js';
-import type { ArtifactFacts } from './artifact-facts.js';
+import type { ArtifactFacts } from './image-facts.js';
 import type { ListedFacts, NamedImage } from './image-list.js';
 import type { ImageSource } from './query.js';
 import { ERASED } from './render/image-table.js';

@@ -66,7 +66,7 @@ export async function whenUnlocked<Result>(context: CommandContext, attempt: () 
     const held = await heldByServer(error, context);
     if (held !== undefined) throw held;
   }
-  const lock = await loadCode('of locks', import('../store/open/lock-wait.js'));
+  const lock = await loadCode('of locks', import('../store/open/lock.js'));
   return lock.whenUnlocked(() => unlessServed(context, attempt), {
     lockTimeoutMs: waitMs,
     signal,

@@ -16,8 +16,7 @@ import {
   STOP_TIMEOUT_MS,
   UPLOAD_EXPIRY_MS,
 } from '../limits.js';
-import { ADDRESS_EXPECTED, parseAddress } from '../server/service/address.js';
-import { parseProxy, PROXY_EXPECTED } from '../server/service/proxies.js';
+import { ADDRESS_EXPECTED, parseAddress, parseProxy, PROXY_EXPECTED } from '../server/service/addresses.js';
 import { configOrigins } from './config-file.js';
 import { UsageError } from './exit-codes.js';
 import type { CliIo } from './output.js';

@@ -1,6 +1,6 @@
 import { StoreError } from '../errors.js';
 import { isAnswering } from '../server/service/socket.js';
-import { socketPathOf } from '../server/service/socket-path.js';
+import { socketPathOf } from './store-directory.js';
 import type { CommandContext } from './context.js';
 
 /* What a command says that finds its store held by a server. */

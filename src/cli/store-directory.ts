@@ -13,3 +13,8 @@ export function storeDirectory(given: string | undefined, env: Readonly<Record<s
   if (dataHome !== undefined && isAbsolute(dataHome)) return join(dataHome, 'imagelog');
   return join(nonEmpty(env['HOME']) ?? homedir(), '.local', 'share', 'imagelog');
 }
+
+/** Returns the path of the socket of the server that has the store in `directory` open. */
+export function socketPathOf(directory: string): string {
+  return join(directory, 'serve.sock');
+}

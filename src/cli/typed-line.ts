@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 
 /** What is known of a command before it is loaded. */
-interface NamedCommand {
+export interface NamedCommand {
   readonly usage: string;
   readonly kind?: string;
   readonly past?: boolean;

@@ -1,7 +1,7 @@
 import { type EventType, routeOf, type StoredEvent } from '../model/events.js';
 import { decodeStrictUtf8 } from '../model/record-fields.js';
 import { subjectsOf } from '../model/subjects.js';
-import { isPrintable } from '../model/unseen.js';
+import { isPrintable } from '../model/texts.js';
 import { bytesToBase64 } from './note.js';
 
 /** An event as a JSON object; schema: `imagelog/schemas/event.json`. */

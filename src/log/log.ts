@@ -2,8 +2,9 @@ import type { Level } from 'level';
 import type { Digest } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
 import type { Subject } from '../model/subjects.js';
-import type { Frontier, Tile, TileReader } from './merkle.js';
+import { type Frontier, type Tile, type TileReader, type TreeHead, treeRoot } from './merkle.js';
 import { StoreError } from '../errors.js';
+import { equalBytes } from '../model/bytes.js';
 
 /** Position in the log: seq 0 and time 0 before the first event. */
 export interface LogPoint {
@@ -298,4 +299,15 @@ export function headAt({ seq, time }: LogPoint, tree: Frontier | StoreError): He
       return new Uint8Array(root);
     },
   };
+}
+
+/**
+ * Whether the log extends the tree `earlier`: false when it has another root at that size, or fewer
+ * events. Reads one tile per level.
+ * @throws {StoreError} LOG_CORRUPT when the log's tree is corrupt
+ */
+export async function beginsWith(log: Log, earlier: TreeHead): Promise<boolean> {
+  const { seq, root } = log.head;
+  if (earlier.size > seq) return false;
+  return equalBytes(earlier.root, earlier.size === seq ? root : await treeRoot(log, earlier.size));
 }

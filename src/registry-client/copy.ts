@@ -6,8 +6,7 @@ import { type Descriptor, isDigest } from '../model/digest.js';
 import { newFromJSON } from '../model/image.js';
 import { formatPlatform, parsePlatform, type Platform, platformMatches } from '../model/platform.js';
 import { type ContentTree, TreeReader } from './content-tree.js';
-import { RegistryClient } from './registry-client.js';
-import { parseRegistryName } from './registry-name.js';
+import { parseRegistryName, RegistryClient } from './registry-client.js';
 import { type RegistryOptions, RegistrySession } from './registry-session.js';
 import { type UploadResult, uploadTree } from './push.js';
 

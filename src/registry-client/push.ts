@@ -5,8 +5,7 @@ import { parseReference } from '../model/reference.js';
 import type { EventStore } from '../store/event-store.js';
 import { blobsOf, type ContentTree, documentsOf } from './content-tree.js';
 import { inParallel } from './parallel.js';
-import { type PutBlob, RegistryClient } from './registry-client.js';
-import { parseRegistryName, type RegistryName, repositoryOf } from './registry-name.js';
+import { parseRegistryName, type PutBlob, RegistryClient, type RegistryName, repositoryOf } from './registry-client.js';
 import { type RegistryOptions, RegistrySession } from './registry-session.js';
 
 /** Options of `pushImage`. */

@@ -6,6 +6,7 @@ import { BlobDownload, type BlobRange, BlobUpload } from './blob-transfer.js';
 import { recordOf } from './credentials.js';
 import type { RegistrySession } from './registry-session.js';
 import { discardBody, readBody, type WireResponse } from './transport.js';
+import { canonicalReference, formatReference, parseReference } from '../model/reference.js';
 
 /** A manifest or index as a registry gave it; its bytes match its digest. */
 export interface RegistryManifest {
@@ -14,7 +15,7 @@ export interface RegistryManifest {
 }
 
 /** What is about a manifest, by its entry in the list of a registry. */
-export interface RegistryReferrer extends Descriptor {
+interface RegistryReferrer extends Descriptor {
   readonly artifactType: string;
   readonly annotations: Readonly<Record<string, string>>;
 }
@@ -23,7 +24,7 @@ export interface RegistryReferrer extends Descriptor {
 export type PutBlob = 'uploaded' | 'mounted' | 'present';
 
 /** Blobs that an upload may take from: repositories of the same registry, in order. */
-export interface PutBlobOptions {
+interface PutBlobOptions {
   readonly mountFrom?: readonly string[];
   /** Called with the bytes sent since the last call; negative when some are sent again. */
   readonly onBytes?: (bytes: number) => void;
@@ -352,4 +353,31 @@ function jsonObjectOf(bytes: Uint8Array): Readonly<Record<string, unknown>> | un
 
 function invalid(what: string, found: string): StoreError {
   return new StoreError('REGISTRY_INVALID', `cannot read the ${what}: expected a manifest or index, found ${found}`);
+}
+
+/** A name in a registry, taken apart. */
+export interface RegistryName {
+  /** With the port if any. */
+  readonly host: string;
+  /** Of the repository on that host. */
+  readonly path: string;
+  /** The digest, else the tag, else `latest`. */
+  readonly reference: string;
+  /** The whole name, as the store has it. */
+  readonly canonical: string;
+}
+
+/**
+ * Parses a name as docker does: without a host it is on docker.io, without a tag it is `latest`.
+ * @throws {StoreError} REFERENCE_INVALID
+ */
+export function parseRegistryName(text: string): RegistryName {
+  const canonical = canonicalReference(text);
+  const { domain, path, tag, digest } = parseReference(canonical);
+  return { host: domain, path, reference: digest ?? tag ?? '', canonical };
+}
+
+/** The repository of a name, with its host. */
+export function repositoryOf({ host, path }: Pick<RegistryName, 'host' | 'path'>): string {
+  return formatReference({ domain: host, path });
 }

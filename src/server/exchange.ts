@@ -16,7 +16,7 @@ import { AccessRefusal, refuseAction, refuseCredentials } from './access/refusal
 import type { HttpFailure } from './failure.js';
 import { type NextBuffer, twoBuffers } from '../store/files/write-durably.js';
 import { boundPath } from './service/socket.js';
-import type { TrustedProxies } from './service/proxies.js';
+import type { TrustedProxies } from './service/addresses.js';
 import type { Service } from './service.js';
 
 /** Who sent a request, and what its events record of it. */

@@ -10,6 +10,6 @@ export { accessFrom } from './access/access-from.js';
 export type { Access } from './access/access.js';
 export type { AccessOptions } from './access/options.js';
 export { type ServeOptions, serveStore, type Serving } from './service/serve-store.js';
-export type { RequestReport } from './service/request-report.js';
+export type { RequestReport } from './service/access-log.js';
 export type { MirrorRule } from './mirror/rules.js';
 export type { WebhookOptions } from './feed/webhook-options.js';

@@ -1,6 +1,6 @@
 import type { OptionNames } from '../model/option-names.js';
 import type { EventStore } from '../store/event-store.js';
-import type { RunCommand } from './command/command-call.js';
+import type { RunCommand } from './command/frames.js';
 import type { When } from '../store/past/audit.js';
 import type { Access, Refusal } from './access/access.js';
 import type { FindCredentials } from '../registry-client/credentials.js';
@@ -9,8 +9,8 @@ import type { MirrorRule } from './mirror/rules.js';
 import type { WebhookOptions } from './feed/webhook-options.js';
 import type { Webhooks } from './feed/webhooks.js';
 import type { ServerMetrics } from './service/metrics.js';
-import type { TrustedProxies } from './service/proxies.js';
-import type { RequestReport } from './service/request-report.js';
+import type { TrustedProxies } from './service/addresses.js';
+import type { RequestReport } from './service/access-log.js';
 
 /** Limits of requests of a server. */
 export interface ServerLimits {
@@ -88,6 +88,8 @@ export interface Service {
   readonly metrics: ServerMetrics;
   readonly areMetricsOpen: boolean;
   readonly limits: Required<{ readonly [Name in keyof ServerLimits]: number }>;
+  /** Requests in progress, of all listeners: they share one limit. */
+  readonly atWork: { count: number };
   readonly onRequest: (report: RequestReport) => void;
   readonly onFailure: (error: unknown) => void;
   readonly webhooks: Webhooks;

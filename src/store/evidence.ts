@@ -17,8 +17,7 @@ import {
   treeRoot,
 } from '../log/merkle.js';
 import { isStoreError, StoreError } from '../errors.js';
-import type { Head, Log } from '../log/log.js';
-import { beginsWith } from '../log/begins-with.js';
+import { beginsWith, type Head, type Log } from '../log/log.js';
 import { checkOriginOf, formatProof, parseCheckpoint } from '../log/checkpoint.js';
 import { noteText } from '../log/note.js';
 import { parseDigest } from '../model/digest.js';

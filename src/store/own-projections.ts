@@ -1,4 +1,4 @@
-import { givenEvent } from './follow/given-event.js';
+import { givenEvent } from './follow/event-iterator.js';
 import type { OptionNames } from '../model/option-names.js';
 import { BehaviorSubject, type Observable, type Subscription } from 'rxjs';
 import type { StoredEvent } from '../model/events.js';

@@ -25,19 +25,20 @@ import { isBackup } from './open/vacancy.js';
 import { ioFailure, isThere, systemCode } from './files/files.js';
 import {
   checkFree,
+  checkLockTimeout,
   claimDirectory,
   lockHolder,
   refuseSecondOwner,
+  whenUnlocked,
   withOwner,
   writerAtWork,
   writtenState,
 } from './open/lock.js';
-import { checkLockTimeout, whenUnlocked } from './open/lock-wait.js';
 import { mustBeString } from './argument-types.js';
 import { SIDECAR_FILE } from './open/sidecar.js';
 import type { DatabaseFiles } from './open/database-files.js';
 import { lookAtDatabase } from './open/inspect-database.js';
-import { openDatabaseReadOnly } from './open/read-only-database.js';
+import { openDatabaseReadOnly } from './open/open-database.js';
 
 /** Rows of a log that cannot be opened. Its size is unbounded: it is unknown how much is lost. */
 const NO_ROWS: RowReads = {

@@ -4,7 +4,7 @@ import type { ExecutionContext } from 'ava';
 import { join } from 'node:path';
 import { run } from '../../src/cli/run.js';
 import { servedRunner } from '../../src/cli/served/run-served.js';
-import type { RunCommand } from '../../src/server/command/command-call.js';
+import type { RunCommand } from '../../src/server/command/frames.js';
 import { createServer, type StoreServer } from '../../src/server/create-server.js';
 import type { ServerOptions } from '../../src/server/service.js';
 import type { EventStore } from '../../src/store/event-store.js';

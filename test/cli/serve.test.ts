@@ -22,7 +22,7 @@ import {
   STOP_TIMEOUT_MS,
   UPLOAD_EXPIRY_MS,
 } from '../../src/limits.js';
-import { socketPathOf } from '../../src/server/service/socket-path.js';
+import { socketPathOf } from '../../src/cli/store-directory.js';
 import { fixturePath, projectRoot } from '../support/fixtures.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { get, rawClient } from '../server/service/raw-client.js';

@@ -10,8 +10,7 @@ import {
   SERVER_CONNECT_MS,
   SERVER_POLL_MS,
 } from '../../src/limits.js';
-import type { RunCommand } from '../../src/server/command/command-call.js';
-import { fromClient, fromServer } from '../../src/server/command/frames.js';
+import { fromClient, fromServer, type RunCommand } from '../../src/server/command/frames.js';
 import { upgraded } from './raw-command.js';
 import { serveHere } from './serve-here.js';
 import { startSession } from './session.js';

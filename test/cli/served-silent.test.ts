@@ -9,8 +9,14 @@ import { commands } from '../../src/cli/commands.js';
 import { run } from '../../src/cli/run.js';
 import { servedRunner } from '../../src/cli/served/run-served.js';
 import { COMMAND_ALIVE_MS, COMMAND_CHUNK_BYTES, COMMAND_IDLE_MS, COMMAND_LEAVE_MS } from '../../src/limits.js';
-import type { RunCommand } from '../../src/server/command/command-call.js';
-import { FrameChannel, fromClient, fromServer, objectOf, streamNumber } from '../../src/server/command/frames.js';
+import {
+  FrameChannel,
+  fromClient,
+  fromServer,
+  objectOf,
+  type RunCommand,
+  streamNumber,
+} from '../../src/server/command/frames.js';
 import { runRaw, startFrame, upgraded, upgradeRequest } from './raw-command.js';
 import { type Served, serveHere } from './serve-here.js';
 import { archive, startSession } from './session.js';

@@ -1,9 +1,8 @@
-import { isPrintable } from '../../src/model/unseen.js';
+import { durationText, isPrintable, printable, sizeText } from '../../src/model/texts.js';
 import test, { type ExecutionContext } from 'ava';
 import { InvalidArgumentError } from 'commander';
 import { bar } from '../../src/cli/render/progress.js';
 import { displayWidth, pad, truncate } from '../../src/cli/render/display-width.js';
-import { durationText, printable, sizeText } from '../../src/model/texts.js';
 import { jsonText, paintJson, createColors } from '../../src/cli/render/text.js';
 import { localTimeText } from '../../src/model/time-zone.js';
 import { treeLines } from '../../src/cli/render/table.js';

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { relatedArtifacts } from '../../src/cli/artifact-facts.js';
+import { relatedArtifacts } from '../../src/cli/image-facts.js';
 import { isStoreError } from '../../src/errors.js';
 import { buildSteps } from '../../src/model/build-steps.js';
 import type { Descriptor, Digest, ImageId } from '../../src/model/digest.js';

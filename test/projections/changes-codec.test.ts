@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { encodeChanges, openChanges } from '../../projections/changes-codec.js';
+import { encodeChanges, encodeViews, openChanges, openViews } from '../../projections/views-codec.js';
 import { SnapshotDamage } from '../../projections/snapshot-format.js';
 import {
   createViews,
@@ -10,7 +10,6 @@ import {
   viewNames,
   type Views,
 } from '../../projections/views.js';
-import { encodeViews, openViews } from '../../projections/views-codec.js';
 import type { EventBody, StoredEvent } from '../../src/model/events.js';
 import { eventStreams } from '../support/event-streams.js';
 import { idNamed } from '../support/image-configs.js';

@@ -8,7 +8,7 @@ import type { StoredEvent } from '../../src/model/events.js';
 import { type Grant, localAccess } from '../../src/server/access/access.js';
 import { createServer } from '../../src/server/create-server.js';
 import type { ServerOptions } from '../../src/server/service.js';
-import type { RequestReport } from '../../src/server/service/request-report.js';
+import type { RequestReport } from '../../src/server/service/access-log.js';
 import { archivePath } from '../store/fixture-archives.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { eventsOf, openTestStore } from '../support/test-store.js';

@@ -4,7 +4,7 @@ import { type AddressInfo, connect } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { COMMAND_PROTOCOL, fromClient } from '../../src/server/command/frames.js';
 import { createServer } from '../../src/server/create-server.js';
-import type { RequestReport } from '../../src/server/service/request-report.js';
+import type { RequestReport } from '../../src/server/service/access-log.js';
 import type { Access } from '../../src/server/access/access.js';
 import { openTestStore } from '../support/test-store.js';
 

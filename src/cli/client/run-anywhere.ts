@@ -44,8 +44,8 @@ async function runOnServer(argv: readonly string[], io: ClientIo): Promise<numbe
   try {
     return await runByServer(argv, io);
   } catch (error) {
-    const { reportClientFailure } = await import('./report.js');
-    return reportClientFailure(argv, io, error);
+    const { reportClientFailure } = await import('../failure.js');
+    return reportClientFailure(error, io, argv, commands);
   }
 }
 

@@ -20,7 +20,7 @@ import { nonEmpty } from '../settings.js';
 import { toWire } from '../wire-errors.js';
 import { type Connection, nameOf } from './connect.js';
 import type { OwnFiles } from './own-files.js';
-import { zoneOf } from './zone.js';
+import { zoneOf } from '../machine-time-zone.js';
 import type { Target } from './target.js';
 
 /** Outputs of the client, by the kind of frame with bytes for them. */

@@ -1,11 +1,10 @@
 import { statSync } from 'node:fs';
 import { StoreError } from '../../errors.js';
 import type { Action } from '../../server/access/access.js';
-import { socketPathOf } from '../../server/service/socket-path.js';
+import { socketPathOf, storeDirectory } from '../store-directory.js';
 import type { CommandEntry } from '../command.js';
 import type { CliIo } from '../output.js';
 import { nonEmpty } from '../settings.js';
-import { storeDirectory } from '../store-directory.js';
 
 /* Which server runs a command line, if any: decided before the code that parses and runs it is loaded. */
 

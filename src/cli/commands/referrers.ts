@@ -1,6 +1,6 @@
 import type { Digest } from '../../model/digest.js';
 import { familiarReference } from '../../model/reference.js';
-import { manifestsOf, type Referring, referringTo } from '../artifact-facts.js';
+import { manifestsOf, type Referring, referringTo } from '../image-facts.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openReading, type Reading } from '../open-for.js';

@@ -1,5 +1,5 @@
 import { formatPlatform } from '../../model/platform.js';
-import { canonicalReference } from '../../model/reference.js';
+import { canonicalReference, familiarReference } from '../../model/reference.js';
 import { isPattern } from '../../model/reference-pattern.js';
 import { StoreError } from '../../errors.js';
 import type { EventStore } from '../../store/event-store.js';
@@ -8,15 +8,19 @@ import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { mayBeIdAfter } from '../cut-reference.js';
 import { PATTERN_HINT } from '../event-selection.js';
-import { summaryFormat, wholeFormat } from '../../log/event-texts.js';
+import { pointedText, summaryFormat, wholeFormat } from '../../log/event-texts.js';
 import { withOwnHint } from '../hints.js';
 import { openReading, type Reading, tellDeciding } from '../open-for.js';
 import { listOf, option, referenceOrPatternOrId } from '../option-values.js';
-import { intervalsUpTo, referenceNotFound, referencePeriods, referencesTo } from '../query.js';
+import { intervalsUpTo, referenceNotFound, type ReferencePeriod, referencePeriods, referencesTo } from '../query.js';
 import { csvRow } from '../../model/csv.js';
-import { referenceTableLines } from '../render/reference-table.js';
-import { utcText } from '../../model/texts.js';
-import { timelineLines } from '../render/timeline.js';
+import { durationText, utcText } from '../../model/texts.js';
+import { timelineLines, whyText } from '../render/timeline.js';
+import type { SummaryFormat } from '../../model/event-facts.js';
+import { truncate } from '../render/display-width.js';
+import { type Column, tableLines } from '../render/table.js';
+import type { Colors } from '../render/text.js';
+import { timeColumn } from '../render/times.js';
 
 interface RefsFlags {
   readonly format?: 'table' | 'json' | 'csv';
@@ -200,4 +204,66 @@ function intervalObject(interval: ReferenceInterval): Readonly<Record<string, un
     removedRequestId: removedRequestId ?? null,
     ...routes,
   };
+}
+
+interface ReferenceTableOptions {
+  /** End of the last periods, milliseconds since the epoch. */
+  readonly now: number;
+  readonly timeZone: string;
+  /** Terminal width; undefined if lines may have any length. */
+  readonly width?: number | undefined;
+  readonly colors: Colors;
+  readonly show: SummaryFormat;
+}
+
+/** On narrower terminals the reason goes below its row. */
+const LEAST_COLUMNS_WITH_REASONS = 110;
+
+/** Returns a table with a row for each period of each reference, the newest first. */
+export function referenceTableLines(
+  lives: ReadonlyMap<string, readonly ReferencePeriod[]>,
+  { now, timeZone, width, colors, show }: ReferenceTableOptions,
+): string[] {
+  const isWide = width === undefined || width >= LEAST_COLUMNS_WITH_REASONS;
+  const periods = [...lives].flatMap(([reference, own]) =>
+    own.map((period) => ({ ...period, name: familiarReference(reference) })).reverse(),
+  );
+  const hasWhy = isWide && periods.some((period) => whyText(period) !== '');
+  const since = timeColumn(
+    'SINCE',
+    periods.map(({ from }) => from),
+    timeZone,
+  );
+  const rows = periods.map((period) => [
+    period.name,
+    targetText(period, show),
+    since.minutes(period.from),
+    durationText(Math.max(0, (period.until ?? Math.max(now, period.from)) - period.from)),
+    period.actor,
+    ...(hasWhy ? [whyText(period)] : []),
+    ...(isWide ? [`#${period.seq}`] : []),
+  ]);
+  const columns: Column[] = [
+    { title: 'REFERENCE', shrinksTo: 16 },
+    { title: 'IMAGE', shrinksTo: 12, paint: (text) => (text === REMOVED ? colors.dim(text) : text) },
+    { title: since.title },
+    { title: 'FOR', align: 'right' },
+    { title: 'BY', shrinksTo: 8, goes: 1, paint: colors.cyan },
+    ...(hasWhy ? [{ title: 'WHY', shrinksTo: 12 }] : []),
+    ...(isWide ? [{ title: 'EVENT', align: 'right', paint: colors.dim } as const] : []),
+  ];
+  const [head = '', ...lines] = tableLines(columns, rows, { width, colors });
+  const told = lines.flatMap((line, at) => {
+    const period = periods[at];
+    const why = isWide || period === undefined ? '' : whyText(period);
+    return why === '' || width === undefined ? [line] : [line, colors.dim(truncate(`  ${why}`, width))];
+  });
+  return [head, ...told];
+}
+
+const REMOVED = 'removed';
+
+function targetText({ image, artifact, others }: ReferencePeriod, show: SummaryFormat): string {
+  if (image === undefined && artifact === undefined) return REMOVED;
+  return `${pointedText(image, artifact, show)}${others === 0 ? '' : ` +${others}`}`;
 }

@@ -1,11 +1,11 @@
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { isStoreError, loadCode } from '../../errors.js';
-import type { RunCommand } from '../../server/command/command-call.js';
+import type { RunCommand } from '../../server/command/frames.js';
 import { isLoopback } from '../../model/http.js';
-import { parseAddress } from '../../server/service/address.js';
+import { parseAddress } from '../../server/service/addresses.js';
 import type { AccessLogTarget, ServeOptions, Serving } from '../../server/service/serve-store.js';
-import { socketPathOf } from '../../server/service/socket-path.js';
+import { socketPathOf } from '../store-directory.js';
 import { readSidecarBytes } from '../../store/open/sidecar.js';
 import type { OpenOptions } from '../../store/store.js';
 import { credentialFinder } from '../../registry-client/credentials.js';

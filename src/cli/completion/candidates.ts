@@ -7,7 +7,7 @@ import { loadCode } from '../../errors.js';
 import { hexPrefix } from '../../model/digest.js';
 import { eventTypes } from '../../model/event-table.js';
 import { familiarReference } from '../../model/reference.js';
-import { isPrintable } from '../../model/unseen.js';
+import { isPrintable, shortId } from '../../model/texts.js';
 import type { EventStore } from '../../store/event-store.js';
 import { type Target, targetOf } from '../client/target.js';
 import { type CommandEntry, complete } from '../command.js';
@@ -15,7 +15,6 @@ import type { CommandContext } from '../context.js';
 import { exitCodes } from '../exit-codes.js';
 import { openFor } from '../open-for.js';
 import type { CliIo } from '../output.js';
-import { shortId } from '../../model/texts.js';
 import { shells } from './scripts.js';
 
 /** A value that may complete a word. */

@@ -1,9 +1,12 @@
 import { addAbortSignal } from 'node:stream';
-import { fromServer } from '../../server/command/frames.js';
+import { FrameError, fromServer } from '../../server/command/frames.js';
 import type { FileContent } from '../archive-target.js';
 import type { CommandFiles } from '../command-files.js';
 import { toWire } from '../wire-errors.js';
-import { type ClientLink, sendFile } from './client-link.js';
+import { type ClientLink, numberIn, sendFile } from './client-link.js';
+import { isDigest } from '../../model/digest.js';
+import type { PulledContent } from '../../registry-client/pull.js';
+import type { PullRequest } from '../command-client.js';
 
 /** Returns the files of a client, which reads and writes them itself: its rights are not the server's. */
 export function clientFiles(link: ClientLink, signal: AbortSignal): CommandFiles {
@@ -74,5 +77,35 @@ async function writeFile(link: ClientLink, content: FileContent, path: string, s
     throw error;
   } finally {
     signal.removeEventListener('abort', stop);
+  }
+}
+
+/** Has a client pull: the registry sees its credentials and its address, not the server's. */
+export async function clientPull(
+  link: ClientLink,
+  name: string,
+  asked: PullRequest,
+  signal: AbortSignal,
+): Promise<PulledContent> {
+  const stream = link.nextNumber();
+  const chunks = addAbortSignal(signal, link.input(stream));
+  try {
+    const facts = await link.request('pull', { name, ...asked, stream });
+    const { reference, digest, notices, leftOut } = facts;
+    if (typeof reference !== 'string' || typeof digest !== 'string' || !isDigest(digest)) {
+      throw new FrameError('a pull has no reference or digest');
+    }
+    const others = Object.entries(Object(leftOut) as Record<string, unknown>);
+    return {
+      reference,
+      digest,
+      size: numberIn(facts, 'size'),
+      chunks,
+      notices: Array.isArray(notices) ? notices.map(String) : [],
+      leftOut: Object.fromEntries(others.map(([each, what]) => [each, String(what)])),
+    };
+  } catch (error) {
+    chunks.destroy();
+    throw error;
   }
 }

@@ -1,7 +1,15 @@
 import { StoreError } from '../../errors.js';
 import type { Action } from '../../server/access/access.js';
-import { type CommandCall, CommandStopped, type RunCommand } from '../../server/command/command-call.js';
-import { FrameError, fromClient, fromServer, objectOf, STDIN_STREAM } from '../../server/command/frames.js';
+import {
+  type CommandCall,
+  CommandStopped,
+  FrameError,
+  fromClient,
+  fromServer,
+  objectOf,
+  type RunCommand,
+  STDIN_STREAM,
+} from '../../server/command/frames.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { WriteOptions } from '../../store/store.js';
 import type { PulledContent } from '../../registry-client/pull.js';
@@ -10,8 +18,7 @@ import { CommandDeclined, Interruption, isInterruptionSignal } from '../exit-cod
 import { noticeLine } from '../failure.js';
 import type { CliIo } from '../output.js';
 import { colorsFor } from '../render/text.js';
-import { clientFiles } from './client-files.js';
-import { clientPull } from './client-pull.js';
+import { clientFiles, clientPull } from './client-files.js';
 import { type ClientInput, ClientLink, ClientOutput } from './client-link.js';
 import { type CommandStart, parseStart } from './command-start.js';
 

@@ -2,8 +2,7 @@ import type { Access, Connection, Credentials, Grant, SessionToken } from './acc
 import { AccessRefusal } from './refusal.js';
 import { parseAuthorization, type Presented } from './authorization.js';
 import { certificateUser, type PeerFinder, peerFinder } from './peers.js';
-import { parseHtpasswd, Passwords, type Users } from './passwords.js';
-import { type Attempt, LoginLimits } from './login-limits.js';
+import { type Attempt, LoginLimits, parseHtpasswd, Passwords, type Users } from './passwords.js';
 import { type AccessOptions, type CertificateName, checkOptions } from './options.js';
 import { type Identity, Rules } from './rules.js';
 import { isToken, type Session, SessionTokens, TokenFailure, Tokens } from './tokens.js';

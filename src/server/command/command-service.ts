@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
@@ -15,12 +15,19 @@ import type { Connection, Grant } from '../access/access.js';
 import { AccessRefusal, refuseAction, refuseCredentials } from '../access/refusal.js';
 import { authorizationIn, connectionOfRequest, fitting, headerText } from '../exchange.js';
 import { answerTo, HttpFailure } from '../failure.js';
-import { loggedPath } from '../service/logged-path.js';
-import type { RequestReport } from '../service/request-report.js';
+import { loggedPath, type RequestReport } from '../service/access-log.js';
 import type { Service } from '../service.js';
-import { type CommandCall, CommandStopped, type RunCommand } from './command-call.js';
-import { ignoreUpgrade } from './ignored-upgrade.js';
-import { COMMAND_PATH, COMMAND_PROTOCOL, type Frame, FrameChannel, FrameError, fromClient } from './frames.js';
+import {
+  COMMAND_PATH,
+  COMMAND_PROTOCOL,
+  type CommandCall,
+  CommandStopped,
+  type Frame,
+  FrameChannel,
+  FrameError,
+  fromClient,
+  type RunCommand,
+} from './frames.js';
 
 /** Takes connections that ask to run commands, and runs them. */
 export class CommandService {
@@ -298,4 +305,50 @@ function refuse(socket: Duplex, error: unknown): void {
   // A client that does not close would keep the connection.
   if (socket instanceof Socket) socket.destroySoon();
   else socket.once('finish', () => socket.destroy());
+}
+
+/** What Node keeps of a connection beside what its types say. */
+type NodeConnection = Socket & { readonly server?: Server; readonly _httpMessage?: ServerResponse | null };
+
+/** Tokens of `Connection` that belong to an upgrade (RFC 9110, 7.8; RFC 7540, 3.2.1). */
+const UPGRADE_TOKENS = ['upgrade', 'http2-settings'];
+
+/**
+ * Answers a request as if it asked for no other protocol (RFC 9110, 7.8): Node takes each with the
+ * header `Upgrade` from its HTTP server, which gets the connection back with the request at its begin.
+ */
+function ignoreUpgrade(request: IncomingMessage, socket: NodeConnection, head: Uint8Array): void {
+  const { server, _httpMessage: earlier } = socket;
+  // An answer to an earlier request of the connection goes first.
+  if (earlier != null) {
+    // A client may be gone at any moment; nobody else listens meanwhile.
+    socket.once('error', () => socket.destroy());
+    earlier.once('close', () => ignoreUpgrade(request, socket, head));
+    return;
+  }
+  // The first listener of a server is HTTP itself.
+  const [serve] = server?.listeners('encrypted' in socket ? 'secureConnection' : 'connection') ?? [];
+  if (socket.destroyed || serve === undefined) {
+    socket.destroy();
+    return;
+  }
+  socket.unshift(Buffer.concat([Buffer.from(headOf(request), 'latin1'), head]));
+  serve.call(server, socket);
+}
+
+function headOf({ method, url, httpVersion, rawHeaders }: IncomingMessage): string {
+  const lines = [`${method} ${url} HTTP/${httpVersion}`];
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const [name = '', value = ''] = rawHeaders.slice(at, at + 2);
+    const isConnection = name.toLowerCase() === 'connection';
+    if (name.toLowerCase() !== 'upgrade') lines.push(`${name}: ${isConnection ? withoutUpgrade(value) : value}`);
+  }
+  return `${lines.join('\r\n')}\r\n\r\n`;
+}
+
+function withoutUpgrade(tokens: string): string {
+  return tokens
+    .split(',')
+    .filter((token) => !UPGRADE_TOKENS.includes(token.trim().toLowerCase()))
+    .join(',');
 }

@@ -1,5 +1,7 @@
 import type { Duplex, Writable } from 'node:stream';
 import { MAX_COMMAND_FRAME_BYTES } from '../../limits.js';
+import type { EventStore } from '../../store/event-store.js';
+import type { Connection, Grant } from '../access/access.js';
 
 /*
  * The frames between a command line and the server that runs its command. A frame is the length of
@@ -177,4 +179,31 @@ export function streamNumber(stream: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(stream);
   return bytes;
+}
+
+/** A command that a client asks for. */
+export interface CommandCall {
+  readonly store: EventStore;
+  readonly grant: Grant;
+  readonly connection: Connection;
+  /** `User-Agent` of the client. */
+  readonly agent: string | undefined;
+  /** `X-Request-ID` of the client. */
+  readonly requestId: string | undefined;
+  readonly traceparent: string | undefined;
+  /** The first frame: its payload is the client's word. */
+  readonly start: Frame;
+  readonly channel: FrameChannel;
+  /** The frames after the first. Their end is that of the connection; what the call leaves is dropped. */
+  readonly frames: AsyncIterable<Frame>;
+  /** Aborted when the server closes, or the client took nothing or sent nothing for too long. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs a command for a client and sends it the exit code. Rejects for what no client could cause. */
+export type RunCommand = (call: CommandCall) => Promise<void>;
+
+/** Why the server aborts a command. */
+export class CommandStopped extends Error {
+  override readonly name = 'CommandStopped';
 }

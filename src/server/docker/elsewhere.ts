@@ -22,6 +22,9 @@ const ELSEWHERE = [
 /** Parts of one that is in a swarm. SDKs know by the status that this one is not. */
 const SWARM = ['configs', 'nodes', 'secrets', 'services', 'swarm', 'tasks'] as const;
 
+/** podman's own API, below its versions. */
+export const LIBPOD = /^\/libpod\//;
+
 /** Lists of what a store of images has none of. */
 const EMPTY: Readonly<Record<string, unknown>> = {
   '/containers/json': [],
@@ -77,6 +80,13 @@ export function elsewhereRoutes(docker: Docker): Hono<ServerEnv> {
       throw new HttpFailure(404, 'NAME_UNKNOWN', message(name));
     });
   }
+  // podman shows the message of an answer only once its ping was one.
+  routes.get('/libpod/_ping', (c) => c.body('OK', 200, { 'content-type': 'text/plain; charset=utf-8' }));
+  routes.all('/libpod/*', () => {
+    throw notImplemented(
+      "speak podman's API: use docker's command line here, or podman pull and push with its registry",
+    );
+  });
   for (const part of ELSEWHERE) {
     routes.all(`/${part}`, refuse);
     routes.all(`/${part}/*`, refuse);

@@ -5,16 +5,31 @@ import type { Digest } from '../../model/digest.js';
 import { inParallel } from '../../registry-client/parallel.js';
 import type { RegistryClient, RegistryManifest } from '../../registry-client/registry-client.js';
 import type { ByteRange, RegistryBlob, RegistryDocument, RegistryStore } from '../../store/registry-store.js';
-import { linksOf } from '../../store/registry/links.js';
+import { linksOf } from '../../store/registry/pushed-manifest.js';
 import type { WriteOptions } from '../../store/store.js';
 import type { Upstreams } from './upstreams.js';
-import { LATE, within } from './within.js';
+
+/** What `within` resolves with when there is no answer in time. */
+export const LATE = Symbol('late');
+
+/** Resolves with the answer, or with LATE after `ms`: it may still come, or fail without harm. */
+export async function within<Answer>(ms: number, answer: Promise<Answer>): Promise<Answer | typeof LATE> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<typeof LATE>((resolve) => {
+    timer = setTimeout(() => resolve(LATE), ms).unref();
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 /** Whose blobs a mirror stages. */
 const OWNER = 'mirror';
 
 /** A manifest or index to copy from upstream. */
-export interface Copy {
+interface Copy {
   /** Canonical. */
   readonly repository: string;
   readonly digest: Digest;

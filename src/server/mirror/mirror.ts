@@ -2,18 +2,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isStoreError, StoreError } from '../../errors.js';
 import { MAX_MIRROR_CLIENTS, MIRROR_LOOK_MS, MIRROR_RETRY_MS } from '../../limits.js';
 import { type Descriptor, type Digest, isContentName, isDigest } from '../../model/digest.js';
-import { RecentMap } from '../../model/recent-map.js';
+import { RecentMap } from '../../model/memo.js';
 import { familiarReference } from '../../model/reference.js';
 import type { RegistryOptions } from '../../registry-client/registry-session.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { RegistryBlob, RegistryDocument } from '../../store/registry-store.js';
 import type { WriteOptions } from '../../store/store.js';
 import { HttpFailure } from '../failure.js';
-import { Copies } from './copies.js';
+import { Copies, LATE, within } from './copies.js';
 import { type CompiledRule, compileRule, type MirrorRule } from './rules.js';
 import { type NotFollowed, Sightings, sightingText } from './sightings.js';
 import { Upstreams } from './upstreams.js';
-import { LATE, within } from './within.js';
 
 /** What the answer to a reader says beside the manifest. */
 export interface Sighting {

@@ -5,11 +5,9 @@ import type { Action } from '../access/access.js';
 import { requireAction, requireCredentials, sentPath, type ServerEnv } from '../exchange.js';
 import { type HttpCode, HttpFailure } from '../failure.js';
 import type { Service } from '../service.js';
-import { deleteBlob, getBlob } from './blobs.js';
-import { getCatalog, getReferrers, getTags } from './lists.js';
-import { deleteManifest, getManifest, putManifest } from './manifests.js';
+import { cancelUpload, deleteBlob, finishUpload, getBlob, patchUpload, startUpload, uploadStatus } from './blobs.js';
+import { deleteManifest, getCatalog, getManifest, getReferrers, getTags, putManifest } from './manifests.js';
 import { type Endpoint, parsePath, type RegistryExchange, type RegistryPath } from './registry-request.js';
-import { cancelUpload, finishUpload, patchUpload, startUpload, uploadStatus } from './uploads.js';
 
 type Handler = (exchange: RegistryExchange) => Promise<Response> | Response;
 

@@ -3,7 +3,98 @@ import type { Writable } from 'node:stream';
 import { MAX_PENDING_LOG_BYTES } from '../../limits.js';
 import { ioFailure, systemCode } from '../../store/files/files.js';
 import type { Refused } from './connections.js';
-import type { RequestReport } from './request-report.js';
+
+/** What became of a request. Holds no credentials. */
+export interface RequestReport {
+  /** Milliseconds since the epoch when it came. */
+  readonly time: number;
+  /** Address of the client, before trusted proxies; empty for a unix socket, undefined for a call of `fetch`. */
+  readonly address: string | undefined;
+  /** Undefined for one that nobody vouches for. */
+  readonly actor: string | undefined;
+  readonly method: string;
+  /** Path and query; values of the query that no route has are left out. */
+  readonly path: string;
+  /** Pattern of the route, such as `/health`. */
+  readonly route: string;
+  /** Of the answer; 0 when the client left before it. */
+  readonly status: number;
+  /** Bytes on the connection: headers and body. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly durationMs: number;
+  /** Whether the answer was cut: the client left, was too slow, or a stream failed. */
+  readonly isCut: boolean;
+  readonly agent: string | undefined;
+  readonly requestId: string | undefined;
+  readonly traceparent: string | undefined;
+  /** Code of the error that was answered. */
+  readonly code: string | undefined;
+  /** Why it was refused, and the name that was given with a wrong password. */
+  readonly reason: string | undefined;
+  readonly user: string | undefined;
+}
+
+/** Names of a query whose values are no secrets: those of the routes. */
+const SHOWN: ReadonlySet<string> = new Set([
+  'n',
+  'last',
+  'digest',
+  'digest-algorithm',
+  'mount',
+  'from',
+  'tag',
+  'artifactType',
+  'after',
+  'to',
+  'type',
+  'image',
+  'reference',
+  'chainId',
+  'actor',
+  'requestId',
+  'reasonIncludes',
+  'limit',
+  'follow',
+  'format',
+  'data',
+  'holder',
+  'wait',
+  'until',
+  'since',
+  'seq',
+  'size',
+  'all',
+  'filters',
+  'force',
+  'fromImage',
+  'fromSrc',
+  'names',
+  'noprune',
+  'platform',
+  'quiet',
+  'repo',
+]);
+
+/** Returns path and query of a URL for a log; values of other names than those of routes are `…`. */
+export function loggedPath(url: string): string {
+  const start = url.indexOf('/', url.indexOf('://') + 3);
+  const whole = start < 0 ? '/' : url.slice(start);
+  const at = whole.indexOf('?');
+  if (at < 0) return whole;
+  const parts = whole
+    .slice(at + 1)
+    .split('&')
+    .map(shown);
+  return `${whole.slice(0, at)}?${parts.join('&')}`;
+}
+
+function shown(part: string): string {
+  const [name = '', value] = part.split('=', 2);
+  // A part without a value may be anything, also a secret.
+  if (value === undefined) return SHOWN.has(name) ? name : '…';
+  return SHOWN.has(name) ? part : `${name}=…`;
+}
 
 /** Where lines of a log go. */
 interface LogTarget {

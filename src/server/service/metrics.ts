@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, type OpenMetricsContentType, Registry } from 'prom-client';
 import type { EventStore } from '../../store/event-store.js';
-import type { RequestReport } from './request-report.js';
+import type { RequestReport } from './access-log.js';
 
 /** Seconds: a manifest takes a millisecond, a large layer minutes. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];

@@ -4,8 +4,7 @@ import { routePath } from 'hono/route';
 import type { Caller, ServerEnv } from '../exchange.js';
 import { answerTo } from '../failure.js';
 import { type BodyWatch, isBrokenOff, type Watched } from './body-watch.js';
-import { loggedPath } from './logged-path.js';
-import type { RequestReport } from './request-report.js';
+import { loggedPath, type RequestReport } from './access-log.js';
 
 /** Who is told of requests. */
 interface Observer {

@@ -16,15 +16,15 @@ import {
   readOptionNames,
   type StoreLog,
 } from './event-filter.js';
-import { givenEvent } from './given-event.js';
-import { MAX_PAGE_EVENTS } from '../../limits.js';
-import { isStoreError, StoreError } from '../../errors.js';
 import {
   EventIterator,
   type EventIteratorOptions,
+  givenEvent,
   type IterationWatcher,
   type StretchSource,
 } from './event-iterator.js';
+import { MAX_PAGE_EVENTS } from '../../limits.js';
+import { isStoreError, StoreError } from '../../errors.js';
 import { type SearchableLog, type Stretch, StretchReader, wayTo } from './stretch-reader.js';
 
 /**

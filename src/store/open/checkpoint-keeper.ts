@@ -1,10 +1,9 @@
 import { join } from 'node:path';
 import { equalBytes } from '../../model/bytes.js';
 import { StoreError, thrownText } from '../../errors.js';
-import type { Head, Log } from '../../log/log.js';
+import { beginsWith, type Head, type Log } from '../../log/log.js';
 import { Mutex, NotAFile, readRegularFile, writeDurableFile } from '../files/files.js';
 import { MAX_NOTE_BYTES } from '../../limits.js';
-import { beginsWith } from '../../log/begins-with.js';
 import {
   checkOriginOf,
   type Checkpoint,

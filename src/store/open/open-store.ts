@@ -38,22 +38,22 @@ import { readClock } from '../../model/timestamp.js';
 import { BlobStore } from '../layers/blob-store.js';
 import {
   beforeLock,
+  checkLockTimeout,
   claimDirectory,
   refuseSecondOwner,
   removeOwner,
+  whenUnlocked,
   withOwner,
   writeOwner,
   writtenState,
 } from './lock.js';
-import { checkLockTimeout, whenUnlocked } from './lock-wait.js';
 import { LocalEventStore } from '../local-event-store.js';
 import { StoreContext } from '../context.js';
 import { CheckpointKeeper, checkTreeTail, readCheckpointFile } from './checkpoint-keeper.js';
 import { HeldLayers } from '../layers/layer-store.js';
 import { requiredOs } from '../docker-backend.js';
 import { isHalfRebuilt, logFolders, removeLogCopies } from '../files/log-folders.js';
-import { openDatabase } from './open-database.js';
-import { openDatabaseReadOnly } from './read-only-database.js';
+import { openDatabase, openDatabaseReadOnly } from './open-database.js';
 import { checkedLimits, Uploads } from '../registry/local-uploads.js';
 import {
   newSidecar,

@@ -8,8 +8,7 @@ import {
   mustBeText,
 } from '../argument-types.js';
 import { removeDurably } from '../files/files.js';
-import { claimDirectory, withOwner } from '../open/lock.js';
-import { checkLockTimeout, whenUnlocked } from '../open/lock-wait.js';
+import { checkLockTimeout, claimDirectory, whenUnlocked, withOwner } from '../open/lock.js';
 import { missingStore, openStore } from '../open/open-store.js';
 import { readSidecar } from '../open/sidecar.js';
 import { refuseBackup } from '../open/vacancy.js';

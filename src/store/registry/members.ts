@@ -1,6 +1,6 @@
 import { addTo, takeFrom } from '../../../projections/references.js';
 import type { ContentName, Descriptor, Digest } from '../../model/digest.js';
-import type { Links } from './links.js';
+import type { Links } from './pushed-manifest.js';
 
 /** Manifest or index, and its bytes. */
 export interface Document {

@@ -6,7 +6,7 @@ import { isStoreError, loadCode } from '../../errors.js';
 import type { Measurement } from '../../archive/layer-meter.js';
 import { MAX_KEPT_PAST_REGISTRIES, MAX_SEARCHED_REPOSITORIES } from '../../limits.js';
 import { type ContentName, type Digest, type ImageId, isContentName } from '../../model/digest.js';
-import { RecentMap } from '../../model/recent-map.js';
+import { RecentMap } from '../../model/memo.js';
 import type { Referrer } from '../artifacts.js';
 import { refuseErased } from '../commands/decision.js';
 import { decideConfirm, decideRemoveReferences } from '../commands/tag.js';
@@ -28,9 +28,9 @@ import type { WriteOptions } from '../store.js';
 import { BuildSlots } from './build-slots.js';
 import { LayersByBlob } from './layers-by-blob.js';
 import { PullCounts } from './pull-counts.js';
-import { Repositories } from './repositories.js';
-import { RepositoryLocks } from './repository-locks.js';
-import { madeManifest } from './save-manifest.js';
+import { Repositories, RepositoryLocks } from './repositories.js';
+import { SavedDocuments } from '../../archive/saved-documents.js';
+import { savedImage } from '../archives/save-archive.js';
 
 /** A document without the name that a repository has for it. */
 type StoredDocument = Omit<RegistryDocument, 'name'>;
@@ -402,5 +402,34 @@ export class LocalRegistry implements RegistryStore {
     this.#past.set(seq, known);
     known.catch(() => this.#past.delete(seq));
     return known;
+  }
+}
+
+/**
+ * Returns the manifest that `save --format oci` writes for an image that came without one; undefined
+ * if the store has no files of its layers. The same image gives the same bytes.
+ */
+function madeManifest(image: ImageId, context: StoreContext, views: Views): Omit<RegistryDocument, 'name'> | undefined {
+  try {
+    const saved = savedImage(image, context, views);
+    const documents = new SavedDocuments(
+      {
+        images: [saved],
+        artifacts: [],
+        references: [],
+        artifact: () => undefined,
+        referrers: () => [],
+        content: () => undefined,
+        hasBlob: (digest) => views.blobs.byDigest.has(digest),
+        openBlob: (digest) => context.blobs.read(digest),
+      },
+      () => undefined,
+    );
+    const { descriptor, bytes } = documents.manifest(saved);
+    return { descriptor, bytes };
+  } catch (error) {
+    // Only configs are kept here, or a layer is kept elsewhere.
+    if (isStoreError(error, 'BLOB_MISSING') || isStoreError(error, 'LAYER_NOT_FOUND')) return undefined;
+    throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { encodeChanges, openChanges } from '../../../projections/changes-codec.js';
+import { encodeChanges, openChanges } from '../../../projections/views-codec.js';
 import type { EncodedChanges } from '../../../projections/views.js';
 import { SnapshotDamage } from '../../../projections/snapshot-format.js';
 import { CHANGES_STEP_EVENTS } from '../../limits.js';

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { sha256 } from '#sha256';
-import { changesVersions } from '../../../projections/changes-codec.js';
+import { changesVersions, decodeViews, encodeViews, viewVersions } from '../../../projections/views-codec.js';
 import { SnapshotDamage, SnapshotWriter, type ViewEncoder } from '../../../projections/snapshot-format.js';
-import { decodeViews, encodeViews, viewVersions } from '../../../projections/views-codec.js';
 import { storeProjections, type ViewName, viewNames, type Views } from '../../../projections/views.js';
 import type { LogEntry } from '../../log/log.js';
 import { equalBytes } from '../../model/bytes.js';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { LevelLog, LevelLogOptions } from '../../../src/log/leveldb/level-log.js';
 import { eventKey } from '../../../src/log/rows.js';
-import { openDatabaseReadOnly } from '../../../src/store/open/read-only-database.js';
+import { openDatabaseReadOnly } from '../../../src/store/open/open-database.js';
 import { digestOf } from '../../../src/model/digest.js';
 import { FailingDatabases, type WriteFate } from '../../support/failing-database.js';
 import { rejection } from '../../support/rejection.js';

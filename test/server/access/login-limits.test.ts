@@ -5,7 +5,7 @@ import {
   MAX_LOGIN_FAILURES_PER_ADDRESS,
   MAX_LOGIN_FAILURES_PER_USER,
 } from '../../../src/limits.js';
-import { type Attempt, LoginLimits } from '../../../src/server/access/login-limits.js';
+import { type Attempt, LoginLimits } from '../../../src/server/access/passwords.js';
 
 /** Limits with a clock, and a way to fail `count` times. */
 function limited(): {

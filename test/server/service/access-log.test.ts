@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import test from 'ava';
 import { MAX_PENDING_LOG_BYTES } from '../../../src/limits.js';
-import { AccessLog, openLogFile, streamLog } from '../../../src/server/service/access-log.js';
-import type { RequestReport } from '../../../src/server/service/request-report.js';
+import { AccessLog, openLogFile, type RequestReport, streamLog } from '../../../src/server/service/access-log.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 
 const report: RequestReport = {

@@ -1,7 +1,6 @@
 import test from 'ava';
-import { addressText, parseAddress } from '../../../src/server/service/address.js';
-import { loggedPath } from '../../../src/server/service/logged-path.js';
-import { parseProxy, TrustedProxies } from '../../../src/server/service/proxies.js';
+import { addressText, parseAddress, parseProxy, TrustedProxies } from '../../../src/server/service/addresses.js';
+import { loggedPath } from '../../../src/server/service/access-log.js';
 
 test('an address is HOST:PORT, with brackets around IPv6', (t) => {
   t.deepEqual(parseAddress('127.0.0.1:5000'), { host: '127.0.0.1', port: 5_000 });

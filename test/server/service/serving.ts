@@ -1,5 +1,5 @@
 import type { ExecutionContext } from 'ava';
-import type { RequestReport } from '../../../src/server/service/request-report.js';
+import type { RequestReport } from '../../../src/server/service/access-log.js';
 import { type ServeOptions, type Serving, serveStore } from '../../../src/server/service/serve-store.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import { openTestStore } from '../../support/test-store.js';

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { Level } from 'level';
 import { isStoreError } from '../../../src/errors.js';
 import type { Database } from '../../../src/log/log.js';
-import { openDatabaseReadOnly } from '../../../src/store/open/read-only-database.js';
+import { openDatabaseReadOnly } from '../../../src/store/open/open-database.js';
 import { rejection } from '../../support/rejection.js';
 import { fewDescriptors, withCalls } from '../../support/replaced-calls.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';

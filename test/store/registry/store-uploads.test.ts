@@ -4,7 +4,7 @@ import test from 'ava';
 import { digestOf } from '../../../src/model/digest.js';
 import { restoreStore } from '../../../src/store/backup/restore.js';
 import { openStore } from '../../../src/store/open/open-store.js';
-import { formatUploadRecord } from '../../../src/store/registry/upload-records.js';
+import { formatUploadRecord } from '../../../src/store/registry/upload-folder.js';
 import { verifyStore } from '../../../src/store/verify-store.js';
 import { filesWith, newSecret } from '../../support/files-with.js';
 import { imageConfig } from '../../support/image-configs.js';

@@ -20,7 +20,7 @@ import {
 import { digestHex, digestOf } from '../../../src/model/digest.js';
 import { defaultUploadLimits, UploadQuota } from '../../../src/store/registry/upload-quota.js';
 import type { UploadLimits } from '../../../src/store/store.js';
-import { formatStagedRecord, parseStagedRecord } from '../../../src/store/registry/upload-records.js';
+import { formatStagedRecord, parseStagedRecord } from '../../../src/store/registry/upload-folder.js';
 import { rejection } from '../../support/rejection.js';
 import { storeError } from '../../support/store-error.js';
 import { chunksOf, HOUR, OTHER, REPOSITORY, uploaded, uploadWorld } from './upload-world.js';

@@ -2,9 +2,8 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { changesVersions } from '../../../projections/changes-codec.js';
+import { changesVersions, encodeViews } from '../../../projections/views-codec.js';
 import { createViews, type Views } from '../../../projections/views.js';
-import { encodeViews } from '../../../projections/views-codec.js';
 import {
   CHANGES_STEP_EVENTS,
   MAX_CHANGES_AT_CLOSE,
