@@ -104,6 +104,18 @@ test('a container, network or volume by any name is missing, whatever is done to
   }
 });
 
+test('before 1.24 the body of a failure is its message: skopeo shows it as it is', async (t) => {
+  const engine = await Engine.start(t);
+  const answers = await Promise.all(['v1.23', 'v1.24'].map((version) => engine.send('GET', `/${version}/images/x/json`)));
+  t.deepEqual(
+    answers.map(({ status, headers, text }) => [status, headers['content-type'], text]),
+    [
+      [404, 'text/plain; charset=utf-8', 'No such image: x:latest\n'],
+      [404, 'application/json', '{"message":"No such image: x:latest"}\n'],
+    ],
+  );
+});
+
 test('what a swarm has is refused with the status by which SDKs know that there is none', async (t) => {
   const engine = await Engine.start(t);
   for (const path of ['/swarm', '/nodes', '/services/x', '/tasks', '/secrets', '/configs']) {
