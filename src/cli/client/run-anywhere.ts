@@ -2,10 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isStoreError, StoreError } from '../../errors.js';
 import { SERVER_POLL_MS } from '../../limits.js';
 import { commands } from '../commands.js';
-import { withConfig } from '../config-file.js';
+import { parseWait, waitOf, withConfig } from '../settings.js';
 import { UsageError } from '../exit-codes.js';
 import type { CliIo } from '../output.js';
-import { parseWait, waitOf } from '../settings.js';
 import type { Connection } from './connect.js';
 import { type Target, targetOf } from './target.js';
 

@@ -1,6 +1,6 @@
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
-import { buildSteps } from '../../model/build-steps.js';
+import { buildSteps } from '../../model/history.js';
 import { openReading, tellDeciding } from '../open-for.js';
 import { findImage } from '../query.js';
 import { historyTableLines } from '../render/image-table.js';

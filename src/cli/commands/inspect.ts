@@ -1,5 +1,5 @@
 import { StoreError } from '../../errors.js';
-import { layerChain, type LayerTable } from '../../model/build-steps.js';
+import { layerChain, type LayerTable } from '../../model/history.js';
 import type { Digest } from '../../model/digest.js';
 import type { Image } from '../../model/image.js';
 import type { ArtifactEntry } from '../../store/artifacts.js';
