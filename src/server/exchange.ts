@@ -11,8 +11,15 @@ import { StoreError } from '../errors.js';
 import { MAX_ACTOR_BYTES, MAX_AGENT_BYTES, MAX_TRACEPARENT_BYTES } from '../limits.js';
 import { hostOf, isLoopback } from '../model/http.js';
 import type { WriteOptions } from '../store/store.js';
-import type { Action, Connection, Grant, Refusal } from './access/access.js';
-import { AccessRefusal, refuseAction, refuseCredentials } from './access/refusal.js';
+import {
+  AccessRefusal,
+  type Action,
+  type Connection,
+  type Grant,
+  type Refusal,
+  refuseAction,
+  refuseCredentials,
+} from './access/access.js';
 import type { HttpFailure } from './failure.js';
 import { type NextBuffer, twoBuffers } from '../store/files/write-durably.js';
 import { boundPath } from './service/socket.js';

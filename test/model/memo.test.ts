@@ -1,6 +1,6 @@
 import test from 'ava';
 import { MAX_REMEMBERED } from '../../src/limits.js';
-import { Memo } from '../../src/model/memo.js';
+import { Memo } from '../../src/model/collections.js';
 
 test('a text is made once, until MAX_REMEMBERED others were, and an error is not remembered', (t) => {
   const made: string[] = [];

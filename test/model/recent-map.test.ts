@@ -1,5 +1,5 @@
 import test from 'ava';
-import { RecentMap } from '../../src/model/memo.js';
+import { RecentMap } from '../../src/model/collections.js';
 
 test('one entry more than the limit drops the one that was set longest ago', (t) => {
   const dropped: number[] = [];
