@@ -404,3 +404,5 @@ export const MAX_DEAD_LETTERS = 100;
 
 /** Document that `imagelog page` writes: of a larger log it has the newest events, and hashes of the others. */
 export const MAX_PAGE_BYTES = 32 * 1024 * 1024;
+/** New events that the page holds back until they are checked; of more it shows that it checks. */
+export const MAX_PAGE_PENDING_EVENTS = 10_000;

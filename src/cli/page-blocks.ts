@@ -2,8 +2,8 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { entriesPath, formatEntries, leafHash, parseEntries, TILE_WIDTH, tileOfTree, tilePath } from '../log/merkle.js';
 import { decodeRecord } from '../log/record.js';
-import { type Digest, hashFromDigest } from '../model/digest.js';
-import { factsOf } from '../model/event-table.js';
+import { type Digest, HASH_BYTES, hashFromDigest } from '../model/digest.js';
+import { contentsOf } from '../model/subjects.js';
 import {
   BLOCK_LENGTH_BYTES,
   type EmbeddedBlocks,
@@ -31,6 +31,10 @@ export interface EmbedOptions {
 
 /** Uncompressed bytes of contents in one block: read as a whole for any of them. */
 const CONTENT_BLOCK_BYTES = 256 * 1024;
+/** Bytes of the document around a block, at most; of the first digest of a block of contents; of all facts. */
+const BLOCK_TAG_BYTES = 64;
+const FIRST_BYTES = 80;
+const FACTS_BYTES = 512;
 
 /** A log as blocks of a document: the newest events that fit the limit, and then the newest contents. */
 export async function embedLog(
@@ -40,7 +44,7 @@ export async function embedLog(
   const records: string[] = [];
   const witnesses: Uint8Array[] = [];
   const named = new Set<Digest>();
-  let used = templateBytes;
+  let used = templateBytes + JSON.stringify([checkpoint, key]).length + FACTS_BYTES;
   let first = size + 1;
   const blockEvents = RECORD_BLOCK_TILES * TILE_WIDTH;
   for (
@@ -51,18 +55,19 @@ export async function embedLog(
     const tiles = await tilesOf(store, start, Math.min(size, start + blockEvents));
     const text = base64(await compressed(joined(tiles.map((each) => formatEntries(each)))));
     const hashes = tiles.flat().map((record) => leafHash(record).subarray(0, WITNESS_BYTES));
-    const bytes = text.length + base64Length(hashes.length * WITNESS_BYTES);
+    const bytes = text.length + BLOCK_TAG_BYTES + base64Length(hashes.length * WITNESS_BYTES);
     // Without any event it would show nothing.
-    if (used + bytes > limitBytes && records.length > 0) break;
+    if (used + bytes + tileBytes(start) > limitBytes && records.length > 0) break;
     used += bytes;
     first = start + 1;
     records.unshift(text);
     witnesses.unshift(Buffer.concat(hashes));
-    for (const record of tiles.flat().reverse()) for (const digest of contentsOf(record)) named.add(digest);
+    for (const record of tiles.flat().reverse())
+      for (const digest of contentsOf(decodeRecord(record.slice()))) named.add(digest);
     onProgress?.(size - start, size);
   }
   const tiles = await leftOutTiles(store, first - 1, size);
-  const contents = await contentBlocks(store, named, limitBytes - used - base64Length(tiles.length));
+  const contents = await contentBlocks(store, named, limitBytes - used - tileBytes(first - 1));
   const log: EmbeddedLog = {
     checkpoint,
     ...(key === undefined ? {} : { key }),
@@ -96,14 +101,12 @@ async function leftOutTiles(store: Pick<EventStore, 'readTile'>, events: number,
   for (let index = 0; index * TILE_WIDTH < count; index++) {
     parts.push(await store.readTile(tilePath(tileOfTree(1, index, size))));
   }
-  return Buffer.concat(parts).subarray(0, count * 32);
+  return Buffer.concat(parts).subarray(0, count * HASH_BYTES);
 }
 
-function contentsOf(record: Uint8Array): Digest[] {
-  const event = decodeRecord(record.slice());
-  const digests = [factsOf(event).content(event)?.digest];
-  if (event.type === 'ReferenceSet') digests.push(event.target?.digest);
-  return digests.filter((digest) => digest !== undefined);
+/** Bytes of the document for the hashes of left out tiles. */
+function tileBytes(events: number): number {
+  return base64Length(Math.floor(events / TILE_WIDTH) * HASH_BYTES);
 }
 
 interface ContentBlocks {
@@ -119,15 +122,17 @@ async function contentBlocks(
   limitBytes: number,
 ): Promise<ContentBlocks> {
   const chosen: { readonly digest: Digest; readonly bytes: Uint8Array }[] = [];
-  let [used, leftOut] = [0, 0];
+  let [used, uncompressed, leftOut] = [0, 0, 0];
   for (const digest of named) {
     const bytes = store.readContent(digest);
     if (bytes === undefined) continue;
     // Compressed alone: together they take less.
-    const size = base64Length((await compressed(bytes)).length + 32 + BLOCK_LENGTH_BYTES);
-    if (used + size > limitBytes) leftOut++;
+    const size = base64Length((await compressed(bytes)).length + HASH_BYTES + BLOCK_LENGTH_BYTES);
+    const blocks = Math.ceil((uncompressed + bytes.length) / CONTENT_BLOCK_BYTES);
+    if (used + size + blocks * (BLOCK_TAG_BYTES + FIRST_BYTES) > limitBytes) leftOut++;
     else {
       used += size;
+      uncompressed += bytes.length;
       chosen.push({ digest, bytes });
     }
   }

@@ -1,4 +1,4 @@
-import type { ChainId, ImageId } from './digest.js';
+import type { ChainId, Digest, ImageId } from './digest.js';
 import { distinct } from './event-facts.js';
 import type { StoredEvent } from './events.js';
 import { factsOf } from './event-table.js';
@@ -35,4 +35,12 @@ export function isAbout(event: StoredEvent, subject: Subject): boolean {
   if ('reference' in subject) return factsOf(event).references(event).includes(subject.reference);
   const { images, chains } = subjectsOf(event);
   return 'image' in subject ? images.includes(subject.image) : chains.includes(subject.chainId);
+}
+
+/** Returns the digests of the configs, manifests, indexes and artifacts that an event names. */
+export function contentsOf(event: StoredEvent): Digest[] {
+  const { images } = subjectsOf(event);
+  const target = event.type === 'ReferenceSet' ? event.target?.digest : undefined;
+  const digests = [...images, factsOf(event).content(event)?.digest, target];
+  return digests.filter((digest) => digest !== undefined);
 }

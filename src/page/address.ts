@@ -1,3 +1,5 @@
+import { canonicalReference } from '../model/reference.js';
+
 /* What the address of the page says after its #: so that a link shows to others what one sees. */
 
 /** What is shown. Every part may be missing. */
@@ -21,10 +23,18 @@ export interface Shown {
 
 const NAMES = ['at', 'ref', 'q', 'image', 'from', 'since', 'until', 'zone'] as const satisfies readonly (keyof Shown)[];
 
-/** Reads an address; unknown parts are left out. */
+/** Reads an address; unknown parts are left out. What is no reference is searched for. */
 export function parseAddress(hash: string): Shown {
   const parts = new URLSearchParams(hash.replace(/^#/, ''));
-  return Object.fromEntries(NAMES.flatMap((name) => (parts.get(name) ? [[name, parts.get(name)]] : [])));
+  const { ref, ...shown }: Shown = Object.fromEntries(
+    NAMES.flatMap((name) => (parts.get(name) ? [[name, parts.get(name)]] : [])),
+  );
+  if (ref === undefined) return shown;
+  try {
+    return { ...shown, ref: canonicalReference(ref) };
+  } catch {
+    return { ...shown, q: ref };
+  }
 }
 
 /** Returns the address of what is shown, with its #; empty for nothing. */

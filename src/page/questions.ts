@@ -1,5 +1,5 @@
-import { thrownText } from '../errors.js';
-import { verifyCheckpoint } from '../log/checkpoint.js';
+import { isStoreError, thrownText } from '../errors.js';
+import { type ParsedCheckpoint, verifyCheckpoint } from '../log/checkpoint.js';
 import { summaryFormat } from '../log/event-texts.js';
 import { bytesToBase64, parseVerifierKey } from '../log/note.js';
 import { summarizeTransaction, TransactionTally } from '../log/transaction-summary.js';
@@ -40,7 +40,7 @@ export interface Overview {
     | undefined;
 }
 
-async function overview(reading: Reading): Promise<Overview> {
+function overview(reading: Reading): Overview {
   const { verdict, checkpoint, timeline } = reading;
   const { first, last } = timeline;
   return {
@@ -64,23 +64,44 @@ export interface SeenHead {
 /** Whether the log begins with a state that was seen before; `shorter` when it has fewer events, `unchecked` when those are left out. */
 export type Continuity = 'continues' | 'shorter' | 'another' | 'unchecked';
 
-async function continuity(reading: Reading, { size, root }: SeenHead): Promise<Continuity> {
-  if (size > reading.checkpoint.size) return 'shorter';
+async function continuityOf(
+  reading: Reading,
+  checkpoint: ParsedCheckpoint,
+  { size, root }: SeenHead,
+): Promise<Continuity> {
+  if (size > checkpoint.size) return 'shorter';
   if (size < reading.timeline.first) return 'unchecked';
   return bytesToBase64(await reading.rootAt(size)) === root ? 'continues' : 'another';
 }
 
 /** Who signed the checkpoint. */
 export type Signature =
-  | { readonly state: 'valid'; readonly name: string }
+  | { readonly state: 'valid'; readonly name: string; readonly key: string }
   /** By none of the keys, or no signature at all. */
   | { readonly state: 'invalid'; readonly why: string }
   | { readonly state: 'none' }
   /** This browser cannot check it here. */
   | { readonly state: 'unchecked'; readonly why: string };
 
-/** Checks the signature of the checkpoint by a key in text form. */
-async function signature({ checkpoint }: Reading, { key }: { readonly key: string | undefined }): Promise<Signature> {
+/** What the whole log was checked by, all of the same moment of the reading. */
+export interface Evidence extends Overview {
+  readonly signature: Signature;
+  readonly continuity: Continuity;
+}
+
+/** Checks the signature of the checkpoint by a key in text form, and that the log continues what was seen of it. */
+async function evidence(
+  reading: Reading,
+  { key, seen }: { readonly key: string | undefined; readonly seen: SeenHead | undefined },
+): Promise<Evidence> {
+  const { checkpoint } = reading;
+  const found = overview(reading);
+  const hasTree = found.verdict !== undefined && found.verdict.damage === undefined;
+  const continuity = seen === undefined || !hasTree ? 'continues' : await continuityOf(reading, checkpoint, seen);
+  return { ...found, signature: await signatureOf(checkpoint, key), continuity };
+}
+
+async function signatureOf(checkpoint: ParsedCheckpoint, key: string | undefined): Promise<Signature> {
   if (key === undefined) {
     return checkpoint.signatures.length === 0 ? { state: 'none' } : { state: 'unchecked', why: 'no key is known' };
   }
@@ -89,9 +110,9 @@ async function signature({ checkpoint }: Reading, { key }: { readonly key: strin
   try {
     const verifier = await parseVerifierKey(key);
     await verifyCheckpoint(checkpoint, verifier);
-    return { state: 'valid', name: verifier.name };
+    return { state: 'valid', name: verifier.name, key };
   } catch (error) {
-    return { state: 'invalid', why: thrownText(error) };
+    return { state: isStoreError(error, 'KEY_INVALID') ? 'unchecked' : 'invalid', why: thrownText(error) };
   }
 }
 
@@ -400,8 +421,7 @@ async function proof(reading: Reading, { seq }: { readonly seq: number }): Promi
 /** All questions, by name. */
 export const questions = {
   overview,
-  signature,
-  continuity,
+  evidence,
   moment,
   marks,
   step,

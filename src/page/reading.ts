@@ -1,5 +1,6 @@
-import { StoreError, thrownText } from '../errors.js';
-import { type ParsedCheckpoint, checkProof, formatProof, parseCheckpoint } from '../log/checkpoint.js';
+import { isStoreError, StoreError, thrownText } from '../errors.js';
+import { MAX_PAGE_PENDING_EVENTS } from '../limits.js';
+import { type ParsedCheckpoint, checkOriginOf, checkProof, formatProof, parseCheckpoint } from '../log/checkpoint.js';
 import {
   Frontier,
   hashInTile,
@@ -59,16 +60,21 @@ export class Reading {
   readonly #source: LogSource;
   readonly #tree: LeafTree;
   readonly #kept = new Map<number, Promise<readonly Uint8Array[]>>();
-  #checkpoint: ParsedCheckpoint;
-  #checkpointText: string;
+  /** What the verdict is about. */
+  #checkpoint: SentCheckpoint;
+  /** What is read next, or again: a later one of the same log. */
+  #target: SentCheckpoint;
   #verdict: TreeVerdict | undefined;
+  #unread: TreeVerdict['unread'];
+  /** Events of a later checkpoint, until they lead to its root. */
+  #pending: StoredEvent[] = [];
 
-  private constructor(source: LogSource, checkpointText: string) {
+  private constructor(source: LogSource, checkpoint: string) {
     this.#source = source;
     this.timeline = new Timeline(source.first);
     this.#tree = new LeafTree();
-    this.#checkpointText = checkpointText;
-    this.#checkpoint = parseCheckpoint(checkpointText);
+    this.#target = { sent: checkpoint, parsed: parseCheckpoint(checkpoint) };
+    this.#checkpoint = this.#target;
   }
 
   /** Reads the checkpoint of a log; `read` reads its events. @throws {StoreError} CHECKPOINT_INVALID; {Error} when the source fails */
@@ -83,29 +89,46 @@ export class Reading {
   }
 
   /**
-   * Hashes and folds the events after the last, up to the checkpoint. Questions about those that were
-   * folded can be asked meanwhile.
+   * Hashes and folds the events after the last, up to the newest checkpoint. Questions about those that
+   * were folded can be asked meanwhile. When the source fails, the next call goes on from there.
    */
   async read({ onProgress }: ReadingOptions = {}): Promise<void> {
-    const { size } = this.#checkpoint;
-    let unread: TreeVerdict['unread'];
-    let missing: Damage | undefined;
-    for await (const { index, records } of this.#tilesFrom(this.#tree.size, size)) {
-      const skipped = this.#tree.size - index * TILE_WIDTH;
-      for (const record of records.slice(skipped, skipped + size - this.#tree.size)) {
-        this.#tree.append(leafHash(record));
-        const seq = this.#tree.size;
-        if (unread === undefined && this.timeline.last === seq - 1) unread = this.#foldRecord(record, seq);
-      }
-      if (this.#tree.size < Math.min(size, (index + 1) * TILE_WIDTH)) {
-        missing = { seq: this.#tree.size + 1, what: 'its record is missing', others: size - this.#tree.size - 1 };
-        break;
-      }
-      onProgress?.(this.#tree.size, size);
+    const target = this.#target;
+    const { size, root } = target.parsed;
+    // So many at once are shown as the first ones are: while they are read, and with no verdict.
+    if (size - this.#tree.size > MAX_PAGE_PENDING_EVENTS) {
+      this.#verdict = undefined;
+      this.#foldPending();
     }
-    const isWhole = missing === undefined && equalBytes(this.#tree.root(), this.#checkpoint.root);
-    const damage = isWhole ? undefined : (missing ?? (await this.#locate(unread)));
-    this.#verdict = this.#verdictOf(damage, damage === undefined ? unread : undefined);
+    let unreadable: Damage | undefined;
+    try {
+      for await (const { index, records } of this.#tilesFrom(this.#tree.size, size)) {
+        const skipped = this.#tree.size - index * TILE_WIDTH;
+        for (const record of records.slice(skipped, skipped + size - this.#tree.size)) this.#add(record);
+        if (this.#tree.size < Math.min(size, (index + 1) * TILE_WIDTH)) {
+          unreadable = this.#nextIsWrong('its record is missing', size);
+          break;
+        }
+        onProgress?.(this.#tree.size, size);
+      }
+    } catch (error) {
+      // A server that cannot be reached says nothing about the log.
+      if (!isStoreError(error)) throw error;
+      unreadable = this.#nextIsWrong(`its record cannot be read: ${error.message}`, size);
+    }
+    const isWhole = unreadable === undefined && equalBytes(this.#tree.root(), root);
+    const damage = isWhole ? undefined : (unreadable ?? (await this.#locate(target.parsed)));
+    this.#foldPending();
+    this.#checkpoint = target;
+    this.#verdict = this.#verdictOf(damage);
+  }
+
+  #foldPending(): void {
+    for (const event of this.#pending.splice(0)) this.timeline.fold(event);
+  }
+
+  #nextIsWrong(what: string, size: number): Damage {
+    return { seq: this.#tree.size + 1, what, others: size - this.#tree.size - 1 };
   }
 
   /** Undefined until all was read. */
@@ -113,9 +136,9 @@ export class Reading {
     return this.#verdict;
   }
 
-  /** The checkpoint that everything is checked against. */
+  /** The checkpoint that the verdict is about; the one that is read, while there is no verdict. */
   get checkpoint(): ParsedCheckpoint {
-    return this.#checkpoint;
+    return this.#verdict === undefined ? this.#target.parsed : this.#checkpoint.parsed;
   }
 
   get key(): string | undefined {
@@ -130,12 +153,16 @@ export class Reading {
     return this.#source.kind;
   }
 
-  /** Takes a later checkpoint of the source, up to which `read` then reads. Resolves with whether there is one. */
+  /**
+   * Takes the newest checkpoint of the source, up to which `read` then reads. Resolves with whether there is
+   * something to read. @throws {StoreError} CHECKPOINT_INVALID; CHECKPOINT_FOREIGN for another log
+   */
   async refresh(): Promise<boolean> {
-    const text = await this.#source.checkpoint();
-    if (text === this.#checkpointText) return false;
-    this.#checkpoint = parseCheckpoint(text);
-    this.#checkpointText = text;
+    const sent = await this.#source.checkpoint();
+    if (sent === this.#target.sent) return this.#target !== this.#checkpoint || this.#verdict === undefined;
+    const parsed = parseCheckpoint(sent);
+    checkOriginOf(parsed, this.#checkpoint.parsed.origin);
+    this.#target = { sent, parsed };
     // The last tile has more records now.
     this.#kept.clear();
     return true;
@@ -147,21 +174,25 @@ export class Reading {
     return this.#tree.rootOf(size);
   }
 
-  #foldRecord(record: Uint8Array, seq: number): TreeVerdict['unread'] {
+  #add(record: Uint8Array): void {
+    this.#tree.append(leafHash(record));
+    const seq = this.#tree.size;
+    if (this.#unread !== undefined) return;
     try {
-      // A copy: the decoder may modify it.
-      const event = decodeRecord(record.slice());
-      if (event.seq !== seq) return { seq, why: `it says that it is event ${event.seq}` };
-      this.timeline.fold(event);
-      return undefined;
+      const event = decoded(record, seq);
+      if (this.#verdict === undefined) this.timeline.fold(event);
+      else this.#pending.push(event);
     } catch (error) {
-      return { seq, why: thrownText(error) };
+      this.#unread = { seq, why: thrownText(error) };
     }
   }
 
   /** Compares the hash of each record with the one that the source has beside it. */
-  async #locate(unread: TreeVerdict['unread']): Promise<Damage> {
-    const { size } = this.#checkpoint;
+  async #locate({ size }: ParsedCheckpoint): Promise<Damage> {
+    if (size < this.#tree.size) {
+      const what = `the log has ${size} events now, and had ${this.#tree.size}`;
+      return { seq: undefined, what, others: 0 };
+    }
     const wrong: number[] = [];
     for (let index = Math.floor((this.#source.first - 1) / TILE_WIDTH); index * TILE_WIDTH < size; index++) {
       const witnesses = await this.#source.witnesses(index, size);
@@ -172,7 +203,7 @@ export class Reading {
     }
     const [seq, ...others] = wrong;
     if (seq !== undefined) return { seq, what: 'its hash is not the one that was recorded', others: others.length };
-    if (unread !== undefined) return { seq: unread.seq, what: unread.why, others: 0 };
+    if (this.#unread !== undefined) return { seq: this.#unread.seq, what: this.#unread.why, others: 0 };
     return { seq: undefined, what: 'the records lead to another root than that of the checkpoint', others: 0 };
   }
 
@@ -196,32 +227,43 @@ export class Reading {
     }
   }
 
-  #verdictOf(damage: TreeVerdict['damage'], unread: TreeVerdict['unread']): TreeVerdict {
-    const { origin, size, root } = this.#checkpoint;
+  #verdictOf(damage: TreeVerdict['damage']): TreeVerdict {
+    const { origin, size, root } = this.#checkpoint.parsed;
     const leftOut = this.#source.first - 1;
+    const unread = damage === undefined ? this.#unread : undefined;
     return { origin, size, root, hashed: Math.max(0, this.#tree.size - leftOut), leftOut, damage, unread };
   }
 
-  /** Record of an event that was hashed. @throws {StoreError} EVENT_NOT_FOUND */
+  /**
+   * Record of an event, the one that was hashed. @throws {StoreError} EVENT_NOT_FOUND; PROOF_REJECTED when the
+   * source gives other bytes than before
+   */
   async record(seq: number): Promise<Uint8Array> {
+    const records = seq >= this.#source.first && seq <= this.#tree.size ? await this.#tile(seq) : [];
+    const record = records[(seq - 1) % TILE_WIDTH];
+    if (record === undefined) throw new StoreError('EVENT_NOT_FOUND', `there is no event ${seq} here`);
+    if (equalBytes(leafHash(record), this.#tree.leaf(seq - 1))) return record;
+    throw new StoreError('PROOF_REJECTED', `the record of event ${seq} is not the one that was hashed here`);
+  }
+
+  #tile(seq: number): Promise<readonly Uint8Array[]> {
     const index = Math.floor((seq - 1) / TILE_WIDTH);
-    const known = this.#kept.get(index);
-    const tile = known ?? this.#source.records(index, this.#checkpoint.size);
+    const tile = this.#kept.get(index) ?? this.#source.records(index, this.#target.parsed.size);
     this.#kept.delete(index);
     this.#kept.set(index, tile);
+    // The next question asks for it again.
+    tile.catch(() => this.#kept.get(index) === tile && this.#kept.delete(index));
     for (const oldest of this.#kept.keys()) {
       if (this.#kept.size <= KEPT_TILES) break;
       this.#kept.delete(oldest);
     }
-    const record = (await tile)[(seq - 1) % TILE_WIDTH];
-    if (record === undefined) throw new StoreError('EVENT_NOT_FOUND', `there is no event ${seq} here`);
-    return record;
+    return tile;
   }
 
-  /** Event, read again from its record. @throws {StoreError} EVENT_NOT_FOUND */
+  /** Event, read again from its record. @throws {StoreError} as `record` */
   async event(seq: number): Promise<StoredEvent> {
     if (seq > this.timeline.last) throw new StoreError('EVENT_NOT_FOUND', `there is no event ${seq} here`);
-    return decodeRecord((await this.record(seq)).slice());
+    return decoded(await this.record(seq), seq);
   }
 
   /** Content with this digest, which was checked; undefined when it is not there, or other bytes are. */
@@ -234,13 +276,30 @@ export class Reading {
    * @throws {StoreError} EVENT_NOT_FOUND; PROOF_REJECTED when its record is not what the checkpoint commits to
    */
   async prove(seq: number): Promise<string> {
-    const { size } = this.#checkpoint;
+    const { sent, parsed } = this.#checkpoint;
     const record = await this.record(seq);
-    const hashes = await proveInclusion(this.#tree, seq - 1, size);
-    const text = formatProof({ index: seq - 1, hashes, checkpoint: this.#checkpointText, extra: record });
+    if (this.#verdict === undefined || seq > parsed.size) {
+      throw new StoreError('EVENT_NOT_FOUND', `event ${seq} is not checked yet`);
+    }
+    const hashes = await proveInclusion(this.#tree, seq - 1, parsed.size);
+    const text = formatProof({ index: seq - 1, hashes, checkpoint: sent, extra: record });
     await checkProof(text);
     return text;
   }
+}
+
+/** A checkpoint as the source sent it. */
+interface SentCheckpoint {
+  readonly sent: string;
+  readonly parsed: ParsedCheckpoint;
+}
+
+/** Decodes the record at a place of the log. @throws {StoreError} LOG_CORRUPT, and those of decodeRecord */
+function decoded(record: Uint8Array, seq: number): StoredEvent {
+  // A copy: the decoder may modify it.
+  const event = decodeRecord(record.slice());
+  if (event.seq === seq) return event;
+  throw new StoreError('LOG_CORRUPT', `it says that it is event ${event.seq}`);
 }
 
 /** All hashes of a Merkle tree, level by level, in columns: 32 bytes a leaf. */

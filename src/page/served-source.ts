@@ -2,6 +2,8 @@ import { entriesPath, hashInTile, parseEntries, TILE_WIDTH, tileOfTree, tilePath
 import { HASH_BYTES, type Digest } from '../model/digest.js';
 import type { LogSource } from './source.js';
 
+type Get = (url: URL) => Promise<Response>;
+
 /** The log of the server that sent the page, over its evidence routes. */
 export class ServedSource implements LogSource {
   readonly kind = 'server';
@@ -9,16 +11,24 @@ export class ServedSource implements LogSource {
   readonly key: string | undefined;
   readonly leftOut = undefined;
   readonly #base: string;
+  readonly #get: Get;
 
-  private constructor(base: string, key: string | undefined) {
+  private constructor(base: string, get: Get, key: string | undefined) {
     this.#base = base;
+    this.#get = get;
     this.key = key;
   }
 
-  /** `base` is the absolute address of the page. */
-  static async open(base: string): Promise<ServedSource> {
-    const answer = await fetch(new URL('log/key', base));
-    return new ServedSource(base, answer.ok ? (await answer.text()).trim() : undefined);
+  /** `base` is the absolute address of the page; `reload` asks again for what the browser has kept. */
+  static async open(base: string, cache: 'default' | 'reload' = 'default'): Promise<ServedSource> {
+    const get: Get = (url) =>
+      // Browsers say no more than that they failed to fetch.
+      fetch(url, { cache } as RequestInit).catch((cause: unknown) => {
+        throw new Error('the server cannot be reached', { cause });
+      });
+    const answer = await get(new URL('log/key', base));
+    if (!answer.ok && answer.status !== 404) throw new Error(`the server answers ${answer.status} for log/key`);
+    return new ServedSource(base, get, answer.ok ? (await answer.text()).trim() : undefined);
   }
 
   async checkpoint(): Promise<string> {
@@ -40,14 +50,14 @@ export class ServedSource implements LogSource {
   }
 
   async content(digest: Digest): Promise<Uint8Array | undefined> {
-    const answer = await fetch(new URL(`log/content/${digest}`, this.#base));
+    const answer = await this.#get(new URL(`log/content/${digest}`, this.#base));
     if (answer.status === 404) return undefined;
     if (!answer.ok) throw new Error(`the server answers ${answer.status} for ${digest}`);
     return new Uint8Array(await answer.arrayBuffer());
   }
 
   async #read(path: string): Promise<Uint8Array> {
-    const answer = await fetch(new URL(path, this.#base));
+    const answer = await this.#get(new URL(path, this.#base));
     if (!answer.ok) throw new Error(`the server answers ${answer.status} for ${path}`);
     return new Uint8Array(await answer.arrayBuffer());
   }

@@ -1,3 +1,4 @@
+import { StoreError } from '../errors.js';
 import { parseEntries, TILE_WIDTH } from '../log/merkle.js';
 import { type Digest, digestFromHash, digestOf, HASH_BYTES } from '../model/digest.js';
 
@@ -76,6 +77,9 @@ export class EmbeddedSource implements LogSource {
   readonly #kept = new Map<string, Promise<Uint8Array>>();
 
   constructor(log: EmbeddedLog, blocks: EmbeddedBlocks) {
+    if (!Number.isSafeInteger(log.first) || log.first < 1 || (log.first - 1) % TILE_WIDTH !== 0) {
+      throw new StoreError('BACKUP_INVALID', `no tile begins with event ${log.first}`);
+    }
     this.#log = log;
     this.#blocks = blocks;
     this.first = log.first;
@@ -154,9 +158,14 @@ export class EmbeddedSource implements LogSource {
   }
 }
 
-/** Decodes base64, a quarter of all work in a large document. @throws a DOMException when it is malformed */
+/** Decodes base64, a quarter of all work in a large document. @throws {StoreError} BACKUP_INVALID */
 function bytesOfBlock(text: string): Uint8Array<ArrayBuffer> {
-  const binary = atob(text);
+  let binary: string;
+  try {
+    binary = atob(text);
+  } catch (cause) {
+    throw new StoreError('BACKUP_INVALID', 'a block of the document is not base64', { cause });
+  }
   const bytes = new Uint8Array(binary.length);
   for (let at = 0; at < binary.length; at++) bytes[at] = binary.charCodeAt(at);
   return bytes;
@@ -164,7 +173,12 @@ function bytesOfBlock(text: string): Uint8Array<ArrayBuffer> {
 
 async function gunzipped(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  try {
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  } catch (cause) {
+    // Browsers say no more than that a network failed.
+    throw new StoreError('BACKUP_INVALID', 'a block of the document does not decompress', { cause });
+  }
 }
 
 /** Returns `bytes` if they have this digest: a source is not believed. */

@@ -52,6 +52,47 @@ test('page signs with a key, and has the verifier key', async (t) => {
   t.like(logIn(await readFile(path('again.html'), 'utf8')), { checkpoint, key: verifier });
 });
 
+test('page signs what was, too, and refuses a key that did not sign', async (t) => {
+  const { done, run, path } = await startLoaded(t);
+  const verifier = (await done('key', path('log.key'))).trim();
+  await done('page', '--at', '@2', '-o', path('then.html'), '--key', path('log.key'));
+  const { checkpoint, key } = logIn(await readFile(path('then.html'), 'utf8'));
+  t.is(key, verifier);
+  t.is(parseCheckpoint(checkpoint).size, 2);
+  await t.notThrowsAsync(async () => verifyCheckpoint(parseCheckpoint(checkpoint), await parseVerifierKey(verifier)));
+  await done('checkpoint', '--key', path('log.key'));
+  await done('page', '-o', path('log.html'), '--verifier', verifier);
+  const other = (await done('key', path('other.key'))).trim();
+  const foreign = (await done('key', path('foreign.key'), '--name', 'example.com/other')).trim();
+  await done('tag', 'tiny:1', 'tiny:2');
+  for (const [given, code] of [
+    [verifier, 'SIGNATURE_INVALID'],
+    [other, 'SIGNATURE_INVALID'],
+    [foreign, 'CHECKPOINT_FOREIGN'],
+  ] as const) {
+    const refused = await run('page', '-o', path('no.html'), '--verifier', given);
+    t.is(refused.code, 4);
+    t.true(refused.stderr.includes(code), refused.stderr);
+  }
+  await t.throwsAsync(stat(path('no.html')), { code: 'ENOENT' });
+});
+
+test('page is no larger than its limit, where it has more than the newest events', async (t) => {
+  const { done, run, folder } = await startSession(t);
+  const file = join(folder, 'log.html');
+  await done('load', '--quiet', archive('docker25-all.tar'));
+  await done('page', '-o', file);
+  const whole = (await stat(file)).size;
+  await done('page', '-o', file, '--limit', '100000');
+  const least = (await stat(file)).size;
+  for (let limit = least; limit < whole + 2_000; limit += 500) {
+    const { code, stderr } = await run('page', '-o', file, '--limit', `${limit}`);
+    t.is(code, 0);
+    t.true((await stat(file)).size <= limit, `${limit}`);
+    t.false(/newest events alone/.test(stderr), stderr);
+  }
+});
+
 test('page shows the log as it was, and says what a limit leaves out', async (t) => {
   const { done, run, path, wait } = await startLoaded(t);
   wait(3_600_000);
@@ -61,6 +102,7 @@ test('page shows the log as it was, and says what a limit leaves out', async (t)
   t.is(then, parseCheckpoint(await done('checkpoint')).size - 1);
   const small = await run('page', '-o', path('small.html'), '--limit', '1');
   t.is(small.code, 0);
+  t.regex(small.stderr, /the page may have 1 B \(--limit\): it has \d+ kB, with the newest events alone\n/);
   t.regex(small.stderr, /the page may have 1 B \(--limit\): it lacks one config or manifest/);
   t.is(logIn(await readFile(path('small.html'), 'utf8')).leftOut.contents, 1);
 });

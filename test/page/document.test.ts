@@ -46,4 +46,6 @@ test('an address says what is shown, and is read again', (t) => {
   t.deepEqual(parseAddress(address), shown);
   t.deepEqual(parseAddress('#at=last+tuesday&x=1&ref='), { at: 'last tuesday' });
   t.is(formatAddress({}), '');
+  t.deepEqual(parseAddress('#ref=app'), { ref: 'docker.io/library/app:latest' });
+  t.deepEqual(parseAddress('#ref=No:ref:at-all&at=3'), { at: '3', q: 'No:ref:at-all' });
 });

@@ -1,12 +1,13 @@
 import test, { type ExecutionContext } from 'ava';
 import { isStoreError } from '../../src/errors.js';
-import { checkProof, parseCheckpoint } from '../../src/log/checkpoint.js';
+import { checkProof, formatCheckpoint, parseCheckpoint } from '../../src/log/checkpoint.js';
+import { Frontier, leafHash, parseEntries } from '../../src/log/merkle.js';
 import { generatePrivateKey, parsePrivateKey } from '../../src/log/note.js';
 import { embedLog } from '../../src/cli/page-blocks.js';
 import type { ImageId } from '../../src/model/digest.js';
-import { questions } from '../../src/page/questions.js';
+import { type Continuity, questions, type SeenHead, type Signature } from '../../src/page/questions.js';
 import { Reading } from '../../src/page/reading.js';
-import { EmbeddedSource } from '../../src/page/source.js';
+import { type EmbeddedBlocks, type EmbeddedLog, EmbeddedSource } from '../../src/page/source.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import { readSigner } from '../../src/store/on-demand.js';
 import { writeFile } from 'node:fs/promises';
@@ -19,6 +20,14 @@ import { madeLog } from './made-log.js';
 import { readingOf } from './store-source.js';
 
 const ORIGIN = 'example.com/images';
+
+async function signed(reading: Reading, key: string | undefined): Promise<Signature> {
+  return (await questions.evidence(reading, { key, seen: undefined })).signature;
+}
+
+async function continued(reading: Reading, seen: SeenHead): Promise<Continuity> {
+  return (await questions.evidence(reading, { key: undefined, seen })).continuity;
+}
 
 async function loaded(t: ExecutionContext): Promise<EventStore> {
   const store = await temporaryStore(t);
@@ -39,7 +48,12 @@ async function long(t: ExecutionContext, events: number): Promise<EventStore> {
   return store;
 }
 
-async function embedded(store: EventStore, limitBytes: number): Promise<Reading> {
+interface Document {
+  readonly log: EmbeddedLog;
+  readonly blocks: EmbeddedBlocks;
+}
+
+async function documentOf(store: EventStore, limitBytes: number): Promise<Document> {
   const { seq: size } = store.log.head;
   const options = {
     size,
@@ -49,7 +63,11 @@ async function embedded(store: EventStore, limitBytes: number): Promise<Reading>
     limitBytes,
     templateBytes: 0,
   };
-  const { log, blocks } = await embedLog(store, options);
+  return embedLog(store, options);
+}
+
+async function embedded(store: EventStore, limitBytes: number): Promise<Reading> {
+  const { log, blocks } = await documentOf(store, limitBytes);
   const reading = await Reading.begin(new EmbeddedSource(log, blocks));
   await reading.read();
   return reading;
@@ -94,10 +112,14 @@ test('a signature is valid by its key, wrong by another, and none where there is
   const store = await temporaryStore(t, { origin: ORIGIN, signer });
   await store.create(imageConfig('signed'));
   const reading = await readingOf(store);
-  t.like(await questions.signature(reading, { key: reading.key }), { state: 'valid', name: ORIGIN });
+  t.like(await signed(reading, reading.key), { state: 'valid', name: ORIGIN });
   const other = (await parsePrivateKey(await generatePrivateKey(ORIGIN))).verifierKey;
-  t.is((await questions.signature(reading, { key: other })).state, 'invalid');
-  t.is((await questions.signature(await readingOf(await loaded(t)), { key: undefined })).state, 'none');
+  t.is((await signed(reading, other)).state, 'invalid');
+  t.is((await signed(reading, 'no key')).state, 'unchecked');
+  const unsigned = await readingOf(await loaded(t));
+  t.is((await signed(unsigned, undefined)).state, 'none');
+  // Who takes a signature away does not make it an unsigned log.
+  t.is((await signed(unsigned, reading.key)).state, 'invalid');
 });
 
 test('a log in a document is read as that of a server, its contents too', async (t) => {
@@ -137,9 +159,116 @@ test('a log continues what was seen of it, or is shorter, or another', async (t)
   const [source = ''] = store.map().keys();
   await store.tag({ source, target: 'app:new' });
   const reading = await readingOf(store);
-  t.is(await questions.continuity(reading, { size, root }), 'continues');
-  t.is(await questions.continuity(reading, { size: size - 1, root }), 'another');
-  t.is(await questions.continuity(before, { size: size + 1, root }), 'shorter');
+  t.is(await continued(reading, { size, root }), 'continues');
+  t.is(await continued(reading, { size: size - 1, root }), 'another');
+  t.is(await continued(before, { size: size + 1, root }), 'shorter');
+});
+
+test('a record that is given again is the one that was hashed, or refused', async (t) => {
+  const store = await loaded(t);
+  let isEdited = false;
+  const record = (bytes: Uint8Array, seq: number): Uint8Array =>
+    isEdited && seq === 5 ? bytes.with(-1 + bytes.length, (bytes.at(-1) ?? 0) ^ 1) : bytes;
+  const reading = await readingOf(store, { record });
+  t.is(reading.verdict?.damage, undefined);
+  isEdited = true;
+  await t.throwsAsync(reading.event(5), { code: 'PROOF_REJECTED', message: /not the one that was hashed here/ });
+  await t.throwsAsync(reading.prove(5), { code: 'PROOF_REJECTED' });
+  t.is((await reading.event(4)).seq, 4);
+});
+
+test('a verdict stays that of its checkpoint until all of a later one is read', async (t) => {
+  const store = await long(t, 300);
+  let isGone = false;
+  const onRead = (): void => {
+    if (isGone) throw new Error('the server is gone');
+  };
+  const reading = await readingOf(store, { onRead });
+  const before = await questions.evidence(reading, { key: undefined, seen: undefined });
+  const [source = ''] = store.map().keys();
+  await store.tag({ source, target: 'app:new' });
+  isGone = true;
+  t.true(await reading.refresh());
+  await t.throwsAsync(reading.read(), { message: 'the server is gone' });
+  t.deepEqual(await questions.evidence(reading, { key: undefined, seen: undefined }), before);
+  t.is(reading.timeline.last, 300);
+  isGone = false;
+  // The same checkpoint again: what it commits to was not read yet.
+  t.true(await reading.refresh());
+  await reading.read();
+  t.like(reading.verdict, { size: 301, damage: undefined });
+  t.is(reading.timeline.last, 301);
+  t.is((await reading.event(301)).seq, 301);
+});
+
+test('events after one that cannot be read are not shown later either, and it stays named', async (t) => {
+  const store = await temporaryStore(t);
+  const log = madeLog(5);
+  const records = parseEntries(await log.readTile('tile/entries/000.p/5'));
+  // What a later version wrote is sound, and cannot be read.
+  records[2] = Uint8Array.of(0xff, 0xff);
+  const checkpoint = (count: number): string => {
+    const tree = new Frontier();
+    for (const record of records.slice(0, count)) tree.append(leafHash(record));
+    return formatCheckpoint({ origin: ORIGIN, size: count, root: tree.root(), extensions: [] });
+  };
+  let size = 4;
+  const reading = await Reading.begin({
+    kind: 'server',
+    first: 1,
+    key: undefined,
+    leftOut: undefined,
+    checkpoint: async () => checkpoint(size),
+    records: async () => records.slice(0, size),
+    witnesses: async () => [],
+    tileHash: () => undefined,
+    content: async (digest) => store.readContent(digest),
+  });
+  await reading.read();
+  t.like(reading.verdict, { damage: undefined, unread: { seq: 3 } });
+  size = 5;
+  t.true(await reading.refresh());
+  await reading.read();
+  t.like(reading.verdict, { size: 5, damage: undefined, unread: { seq: 3 } });
+  t.is(reading.timeline.last, 2);
+});
+
+test('a server that goes back to an earlier log, or to another one, is not believed', async (t) => {
+  const store = await long(t, 300);
+  let given = await store.checkpoint();
+  const reading = await readingOf(store, { checkpoint: () => given });
+  given = await store.checkpoint(299);
+  t.true(await reading.refresh());
+  await reading.read();
+  t.is(reading.verdict?.damage?.what, 'the log has 299 events now, and had 300');
+  given = given.replace(/^[^\n]+/, 'example.com/other');
+  await t.throwsAsync(reading.refresh(), { code: 'CHECKPOINT_FOREIGN' });
+});
+
+test('a document with one wrong byte is damaged, and says where', async (t) => {
+  const { log, blocks } = await documentOf(await loaded(t), 10_000_000);
+  const flip = (text: string): string =>
+    text.replace(/^(.{40})(.)/, (_, head: string, byte: string) => head + (byte === 'A' ? 'B' : 'A'));
+  const read = async (changed: Partial<EmbeddedBlocks>, facts: EmbeddedLog = log): Promise<Reading> => {
+    const reading = await Reading.begin(new EmbeddedSource(facts, { ...blocks, ...changed }));
+    await reading.read();
+    return reading;
+  };
+  t.like((await read({ records: blocks.records.map(flip) })).verdict?.damage, { seq: 1 });
+  // Witnesses prove nothing, and are wrong beside sound records.
+  t.is((await read({ witnesses: flip(blocks.witnesses) })).verdict?.damage, undefined);
+  const { checkpoint } = log;
+  const root = checkpoint.replace(/\n[^\n]+\n$/, `\n${'A'.repeat(43)}=\n`);
+  t.like((await read({}, { ...log, checkpoint: root })).verdict?.damage, { seq: undefined });
+  for (const first of [0, 2, 1.5, -255, 257]) {
+    const error = await t.throwsAsync(read({}, { ...log, first }));
+    t.true(isStoreError(error, 'BACKUP_INVALID'), `${first}`);
+  }
+  const id = log.contentBlocks[0] as ImageId;
+  t.truthy(await (await read({})).content(id));
+  const wrong = await read({ contents: blocks.contents.map(flip) });
+  t.is(wrong.verdict?.damage, undefined);
+  await t.throwsAsync(wrong.content(id), { code: 'BACKUP_INVALID' });
 });
 
 test('each proof of a log of several tiles leads to its root', async (t) => {

@@ -8,10 +8,12 @@ import type { EventStore } from '../../src/store/event-store.js';
 export interface Tampering {
   readonly record?: (record: Uint8Array, seq: number) => Uint8Array | undefined;
   readonly checkpoint?: (text: string) => string;
+  /** Called before each tile of records: for a source that fails. */
+  readonly onRead?: () => void;
 }
 
 /** The log of a store as the server gives it. */
-function sourceOf(store: EventStore, { record, checkpoint }: Tampering = {}): LogSource {
+function sourceOf(store: EventStore, { record, checkpoint, onRead }: Tampering = {}): LogSource {
   const widthOf = (index: number, size: number): number => Math.min(TILE_WIDTH, size - index * TILE_WIDTH);
   return {
     kind: 'server',
@@ -23,6 +25,7 @@ function sourceOf(store: EventStore, { record, checkpoint }: Tampering = {}): Lo
       return checkpoint?.(text) ?? text;
     },
     records: async (index, size) => {
+      onRead?.();
       const records = parseEntries(await store.readTile(entriesPath(index, widthOf(index, size))));
       if (record === undefined) return records;
       return records.flatMap((each, at) => record(each, index * TILE_WIDTH + at + 1) ?? []);

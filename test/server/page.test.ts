@@ -1,5 +1,8 @@
 import test from 'ava';
-import { signedStore, servedLog } from './evidence/served-log.js';
+import { questions } from '../../src/page/questions.js';
+import { Reading } from '../../src/page/reading.js';
+import { ServedSource } from '../../src/page/served-source.js';
+import { signedStore, servedLog, writeEvents } from './evidence/served-log.js';
 
 const AS_A_BROWSER = { headers: { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } };
 
@@ -30,4 +33,24 @@ test('contents are read by their digest, by who may read', async (t) => {
   const forwarded = { 'x-forwarded-for': '8.8.8.8' };
   t.is((await fetch(`${log}/content/${id}`, { headers: forwarded })).status, 403);
   t.is((await fetch(new URL('/', log), { headers: { ...AS_A_BROWSER.headers, ...forwarded } })).status, 403);
+});
+
+test('a server of the past gives nothing of later: no event, no content, no feed to follow', async (t) => {
+  const store = await signedStore(t, 2);
+  const early = [...store.map().keys()];
+  await writeEvents(store, 1);
+  const late = [...store.map().keys()].find((id) => !early.includes(id)) ?? t.fail();
+  const log = await servedLog(t, store, { at: 2 });
+  for (const id of early) t.is((await fetch(`${log}/content/${id}`)).status, 200);
+  t.is((await fetch(`${log}/content/${late}`)).status, 404);
+  t.is((await fetch(`${log}/proofs/3`)).status, 404);
+  t.is((await fetch(`${log}/tile/entries/000.p/3`)).status, 404);
+  t.regex(await (await fetch(new URL('/', log), AS_A_BROWSER)).text(), /^<!doctype html>\s*<html data-past /);
+  const source = await ServedSource.open(String(new URL('/', log)));
+  const reading = await Reading.begin(source);
+  await reading.read();
+  t.like(reading.verdict, { size: 2, hashed: 2, damage: undefined });
+  t.is(await reading.content(late), undefined);
+  const { signature } = await questions.evidence(reading, { key: store.verifierKey, seen: undefined });
+  t.is(signature.state, 'valid');
 });

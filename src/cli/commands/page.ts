@@ -1,5 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
+import { parseCheckpoint, verifyCheckpoint } from '../../log/checkpoint.js';
+import { parseVerifierKey } from '../../log/note.js';
 import { MAX_PAGE_BYTES } from '../../limits.js';
 import { countText, printable, sizeText } from '../../model/texts.js';
 import { dataBlocks, documentParts } from '../../page/document.js';
@@ -43,24 +45,30 @@ async function page(context: CommandContext, { output, verifier, limit = MAX_PAG
   if (output === undefined)
     throw new UsageError('name the file to write: -o log.html, or -o - for the standard output');
   const { at, keyFile, timeZone, io, files, out, signal } = context;
-  const isSigned = keyFile !== undefined && at === undefined;
-  await using store = await openFor(context, isSigned ? 'write' : 'read');
+  // A key signs, also what was.
+  await using store = await openFor(context, keyFile === undefined ? 'read' : 'write');
   const progress = progressBar(context, `page ${printable(output)}`, String);
   const size = at === undefined ? store.log.head.seq : (await store.pointAt(at, { timeZone })).seq;
   const template = await readTemplate();
   const { head, tail } = documentParts(template);
+  const checkpoint = await store.checkpoint(at === undefined ? undefined : size);
+  const key = await trustedKey(context, verifier);
+  // By a key that did not sign it, every browser would call it wrong.
+  if (key !== undefined) await verifyCheckpoint(parseCheckpoint(checkpoint), await parseVerifierKey(key));
   const made = await embedLog(store, {
     size,
-    checkpoint: await store.checkpoint(at === undefined ? undefined : size),
-    key: (await trustedKey(context, verifier)) ?? store.verifierKey,
+    checkpoint,
+    key: key ?? store.verifierKey,
     madeAt: io.now(),
     limitBytes: limit,
-    templateBytes: template.length,
+    templateBytes: Buffer.byteLength(head) + Buffer.byteLength(tail),
     onProgress: progress.update,
   }).finally(progress.end);
   const parts = (): Iterable<string> => [head, ...dataBlocks(made.log, made.blocks), tail];
   const { first, leftOut } = made.log;
-  for (const notice of noticesOf(first - 1, leftOut.contents, limit))
+  let bytes = 0;
+  for (const part of parts()) bytes += Buffer.byteLength(part);
+  for (const notice of noticesOf({ events: first - 1, contents: leftOut.contents, bytes, limit }))
     context.err.post(noticeLine(notice, context.errColors));
   if (output === '-') {
     for (const part of parts()) await out.bytes(Buffer.from(part));
@@ -79,9 +87,18 @@ async function page(context: CommandContext, { output, verifier, limit = MAX_PAG
   );
 }
 
+/** What a page lacks, its size, and its limit. */
+interface LeftOut {
+  readonly events: number;
+  readonly contents: number;
+  readonly bytes: number;
+  readonly limit: number;
+}
+
 /** What the limit left out: nothing is dropped silently. */
-function* noticesOf(events: number, contents: number, limit: number): Generator<string> {
+function* noticesOf({ events, contents, bytes, limit }: LeftOut): Generator<string> {
   const most = `the page may have ${sizeText(limit)} (--limit)`;
+  if (bytes > limit) yield `${most}: it has ${sizeText(bytes)}, with the newest events alone`;
   if (events > 0) yield `${most}: of the first ${countText(events, 'event')} it has the hashes alone`;
   if (contents > 0)
     yield `${most}: it lacks ${contents === 1 ? 'one config or manifest' : `${contents} configs or manifests`}`;

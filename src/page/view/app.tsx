@@ -1,5 +1,6 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { printable } from '../../model/texts.js';
 import { systemTimeZone, UTC } from '../../model/time-zone.js';
 import { formatAddress, parseAddress, type Shown } from '../address.js';
 import type { Overview } from '../questions.js';
@@ -8,7 +9,7 @@ import { Compare } from './compare.js';
 import { type Engine, type SourceGiven, startEngine } from './engine.js';
 import { EventList } from './event-list.js';
 import { ImageCard } from './image-card.js';
-import { type Page, PageProvider, type Progress, useAnswer } from './page-context.js';
+import { linkTo, type Page, PageProvider, type Progress, useAnswer } from './page-context.js';
 import { ReferenceList } from './reference-list.js';
 import { TimeBar } from './time-bar.js';
 import { Verdict } from './verdict.js';
@@ -23,6 +24,8 @@ interface AppProps {
 const REASK_GROWTH = 2;
 /** Milliseconds that the page waits for further events before it reads them. */
 const GATHER_MS = 300;
+/** Milliseconds until it asks a server again that answered with no feed. */
+const FOLLOW_AGAIN_MS = 5_000;
 
 /** The whole page. */
 export function App({ source, script }: AppProps): JSX.Element {
@@ -35,24 +38,28 @@ export function App({ source, script }: AppProps): JSX.Element {
   engine.current ??= startEngine(source, script, {
     onBegun: () => setVersion((before) => before + 1),
     onProgress: (done, total) => {
-      setProgress({ done, total, milliseconds: undefined });
+      setProgress((before) => ({ ...before, done, total }));
       // Each answer costs more, the more was read.
       if (done < REASK_GROWTH * asked.current) return;
       asked.current = done;
       setVersion((before) => before + 1);
     },
-    onRead: (milliseconds) => {
-      setProgress((before) => ({ ...before, done: before.total, milliseconds }));
+    onRead: (spent) => {
+      setFailure(undefined);
+      setProgress((before) => ({ ...before, done: before.total, milliseconds: (before.milliseconds ?? 0) + spent }));
       setVersion((before) => before + 1);
     },
-    onFailure: setFailure,
+    onFailure: (why) => setFailure(why),
   });
   const { ask, refresh } = engine.current;
-  useEffect(() => (source.kind === 'server' ? followed(refresh) : undefined), []);
+  useEffect(() => (source.kind === 'server' && !source.isPast ? followed(refresh) : undefined), []);
   const { answer: overview } = useAnswer(`${version}`, () => ask('overview'));
   return (
     <main>
-      <Verdict ask={ask} overview={overview} progress={progress} failure={failure} />
+      <Verdict
+        {...{ ask, overview, version, progress, failure }}
+        madeAt={source.kind === 'document' ? source.log.madeAt : undefined}
+      />
       {overview?.range !== undefined && <Sections {...{ ask, overview, version, source }} />}
       {overview?.verdict !== undefined && overview.size === 0 && (
         <p class="note">Nothing has happened in this log yet.</p>
@@ -61,19 +68,36 @@ export function App({ source, script }: AppProps): JSX.Element {
   );
 }
 
-/** Calls `refresh` when the server tells of events. Returns how to end that. */
+/**
+ * Calls `refresh` when the server tells of events, and when it is there again: what happened meanwhile is
+ * in no feed. Returns how to end that.
+ */
 function followed(refresh: () => void): () => void {
-  const feed = new EventSource('events');
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  feed.onmessage = () => {
-    timer ??= setTimeout(() => {
-      timer = undefined;
+  let gathering: ReturnType<typeof setTimeout> | undefined;
+  let waiting: ReturnType<typeof setTimeout> | undefined;
+  let feed: EventSource | undefined;
+  const gather = (): void => {
+    gathering ??= setTimeout(() => {
+      gathering = undefined;
       refresh();
     }, GATHER_MS);
   };
+  const follow = (): void => {
+    feed = new EventSource('events');
+    feed.onopen = gather;
+    feed.onmessage = gather;
+    feed.onerror = () => {
+      // The reading tells what is wrong.
+      gather();
+      // What is no feed ends it, as the answer of a proxy while the server restarts.
+      if (feed?.readyState === EventSource.CLOSED) waiting = setTimeout(follow, FOLLOW_AGAIN_MS);
+    };
+  };
+  follow();
   return () => {
-    clearTimeout(timer);
-    feed.close();
+    clearTimeout(gathering);
+    clearTimeout(waiting);
+    feed?.close();
   };
 }
 
@@ -88,7 +112,7 @@ function Sections({ ask, overview, version, source }: SectionsProps): JSX.Elemen
   const [shown, show] = useShown();
   const timeZone = shown.zone === 'utc' ? UTC : systemTimeZone();
   const { range } = overview;
-  const { answer } = useAnswer(`${version} ${shown.at} ${timeZone}`, async () => ({
+  const { answer, failure } = useAnswer(`${version} ${shown.at} ${timeZone}`, async () => ({
     moment: await ask('moment', { text: momentText(shown.at), nowMs: Date.now(), timeZone }),
     // With its moment: what is shown must not be called now before it is.
     isNow: shown.at === undefined,
@@ -99,6 +123,13 @@ function Sections({ ask, overview, version, source }: SectionsProps): JSX.Elemen
     const end = source.kind === 'document' ? source.log.madeAt : Date.now();
     return { from, to: Math.max(last, end, from + 1) };
   }, [from, last]);
+  if (failure !== undefined) {
+    return (
+      <p class="failure" role="alert">
+        {printable(failure)}. <a href={linkTo(shown, { at: undefined })}>Show now</a>
+      </p>
+    );
+  }
   if (answer === undefined || range === undefined) return null;
   const { moment, isNow } = answer;
   const page: Page = { ask, overview, version, shown, show, moment, isNow, timeZone, axis };

@@ -12,7 +12,7 @@ import { type EmbeddedBlocks, type EmbeddedLog, EmbeddedSource, type LogSource }
 
 /** Where the log is; can be sent to a worker. */
 export type SourceGiven =
-  | { readonly kind: 'server'; readonly base: string }
+  | { readonly kind: 'server'; readonly base: string; readonly isPast: boolean }
   | { readonly kind: 'document'; readonly log: EmbeddedLog; readonly blocks: EmbeddedBlocks };
 
 /** What the engine tells while it reads. */
@@ -48,7 +48,10 @@ export interface Engine {
 /** Finds the blocks of the document; a document without any was served. */
 export function sourceOfDocument(): SourceGiven {
   const text = document.getElementById(LOG_ID)?.textContent;
-  if (text == null) return { kind: 'server', base: document.baseURI };
+  if (text == null) {
+    const isPast = document.documentElement.dataset['past'] !== undefined;
+    return { kind: 'server', base: document.baseURI, isPast };
+  }
   const log = JSON.parse(text) as EmbeddedLog;
   const textOf = (id: string): string => document.getElementById(id)?.textContent ?? '';
   const blocksOf = (id: string, count: number): string[] =>
@@ -120,45 +123,62 @@ const PROGRESS_MS = 100;
 
 class Answering {
   readonly #tell: (told: Told) => void;
+  #source: SourceGiven | undefined;
   #reading: Promise<Reading> | undefined;
   /** The read in progress: one begins when the one before ended. */
   #read: Promise<void> = Promise.resolve();
+  #hasFailed = false;
+  #isReread = false;
 
   constructor(tell: (told: Told) => void) {
     this.#tell = tell;
   }
 
   async hear(asked: Asked): Promise<void> {
-    if (asked.ask === 'open') {
-      this.#reading = openSource(asked.source).then((source) => Reading.begin(source));
-      this.#readMore(async () => true);
-    } else if (asked.ask === 'refresh') {
-      this.#readMore((reading) => reading.refresh());
-    } else {
-      await this.#answer(asked);
+    if (asked.ask === 'question') return this.#answer(asked);
+    if (asked.ask === 'open') this.#source = asked.source;
+    this.#read = this.#read.then(() => this.#readMore());
+    // A question may come before the turn of this read.
+    if (asked.ask === 'open') this.#open();
+  }
+
+  #open(cache?: 'reload'): Promise<Reading> {
+    const given = this.#source as SourceGiven;
+    this.#reading = openSource(given, cache).then((source) => Reading.begin(source));
+    this.#reading.catch(() => undefined);
+    return this.#reading;
+  }
+
+  async #readMore(): Promise<void> {
+    try {
+      const known = await this.#reading?.catch(() => undefined);
+      const reading = known ?? (await this.#open());
+      const hasMore = known?.verdict === undefined || (await known.refresh());
+      if (!hasMore && !this.#hasFailed) return;
+      const start = performance.now();
+      if (hasMore) await this.#readAll(reading);
+      this.#hasFailed = false;
+      this.#tell({ told: 'read', milliseconds: performance.now() - start });
+    } catch (error) {
+      this.#hasFailed = true;
+      this.#tell({ told: 'failure', why: thrownText(error) });
     }
   }
 
-  #readMore(hasMore: (reading: Reading) => Promise<boolean>): void {
-    this.#read = this.#read.then(async () => {
-      try {
-        const reading = await this.#reading;
-        if (reading === undefined || !(await hasMore(reading))) return;
-        const start = performance.now();
-        let next = start;
-        this.#tell({ told: 'begun' });
-        await reading.read({
-          onProgress: (done, total) => {
-            if (performance.now() < next) return;
-            next = performance.now() + PROGRESS_MS;
-            this.#tell({ told: 'progress', done, total });
-          },
-        });
-        this.#tell({ told: 'read', milliseconds: performance.now() - start });
-      } catch (error) {
-        this.#tell({ told: 'failure', why: thrownText(error) });
-      }
+  async #readAll(reading: Reading): Promise<void> {
+    let next = performance.now();
+    this.#tell({ told: 'begun' });
+    await reading.read({
+      onProgress: (done, total) => {
+        if (performance.now() < next) return;
+        next = performance.now() + PROGRESS_MS;
+        this.#tell({ told: 'progress', done, total });
+      },
     });
+    if (reading.verdict?.damage === undefined || this.#source?.kind !== 'server' || this.#isReread) return;
+    // The browser may have kept tiles of another log that was at this address before.
+    this.#isReread = true;
+    await this.#readAll(await this.#open('reload'));
   }
 
   async #answer({ id, name, args }: Extract<Asked, { readonly ask: 'question' }>): Promise<void> {
@@ -175,6 +195,6 @@ class Answering {
   }
 }
 
-async function openSource(given: SourceGiven): Promise<LogSource> {
-  return given.kind === 'server' ? ServedSource.open(given.base) : new EmbeddedSource(given.log, given.blocks);
+async function openSource(given: SourceGiven, cache?: 'reload'): Promise<LogSource> {
+  return given.kind === 'server' ? ServedSource.open(given.base, cache) : new EmbeddedSource(given.log, given.blocks);
 }

@@ -4,7 +4,7 @@ import { countText, printable, sizeText } from '../../model/texts.js';
 import { systemTimeZone, zoneName } from '../../model/time-zone.js';
 import { parseAddress } from '../address.js';
 import type { Damage } from '../reading.js';
-import type { Ask, Continuity, Overview, SeenHead, Signature } from '../questions.js';
+import type { Ask, Evidence, Overview, SeenHead, Signature } from '../questions.js';
 import { linkTo, type Progress, useAnswer } from './page-context.js';
 import { pinnedKey, rememberHead, rememberKey, seenHead } from './pinned.js';
 import { dayAndTime } from './times.js';
@@ -12,53 +12,83 @@ import { dayAndTime } from './times.js';
 interface VerdictProps {
   readonly ask: Ask;
   readonly overview: Overview | undefined;
+  /** Changes whenever more was read. */
+  readonly version: number;
   readonly progress: Progress;
   readonly failure: string | undefined;
+  /** When the document was made; undefined for a server. */
+  readonly madeAt: number | undefined;
+}
+
+/** What was found by which key: of one moment, as a later key must not stand beside an earlier finding. */
+interface Finding extends Evidence {
+  readonly keyFrom: KeyFrom;
+  readonly seen: SeenHead | undefined;
 }
 
 /** What re-hashing the log found, before all else. */
-export function Verdict({ ask, overview, progress, failure }: VerdictProps): JSX.Element {
+export function Verdict({ ask, overview, version, progress, failure, madeAt }: VerdictProps): JSX.Element {
   const [pasted, setPasted] = useState<string>();
   const origin = overview?.origin;
   // Read once: a key that is remembered now was not there before.
   const pinned = useMemo(() => (origin === undefined ? undefined : pinnedKey(origin)), [origin]);
-  const key = pasted ?? pinned ?? overview?.key;
-  const { answer: signature } = useAnswer(`${overview?.checkpoint} ${key}`, () => ask('signature', { key }));
-  const seen = useMemo(() => (origin === undefined ? undefined : seenHead(origin)), [origin]);
-  const head = overview?.verdict;
-  const { answer: continuity } = useAnswer(`${head?.size} ${head?.root}`, () =>
-    seen === undefined || head === undefined || head.damage !== undefined
-      ? Promise.resolve('continues' as const)
-      : ask('continuity', seen),
-  );
+  const key = pasted ?? pinned?.key ?? overview?.key;
+  const isGiven = pasted !== undefined || pinned?.isGiven === true;
+  const seen = useMemo(() => (key === undefined ? undefined : seenHead(key)), [key]);
+  const { answer: found } = useAnswer(`${version} ${origin} ${key}`, async (): Promise<Finding | undefined> => {
+    if (overview === undefined) return undefined;
+    const keyFrom = isGiven ? 'given' : pinned !== undefined ? 'pinned' : overview.source;
+    return { ...(await ask('evidence', { key, seen })), keyFrom, seen };
+  });
+  const head = found?.verdict;
   useEffect(() => {
-    if (origin === undefined || signature?.state !== 'valid') return;
-    // The first key that is seen stays the one to check by.
-    if (key !== undefined) rememberKey(origin, key);
-    if (head !== undefined && head.damage === undefined && continuity === 'continues') rememberHead(origin, head);
-  }, [signature, key, head?.root, continuity]);
-  if (failure !== undefined) {
+    if (origin === undefined || key === undefined || found?.signature.state !== 'valid') return;
+    if (found.signature.key !== key) return;
+    rememberKey(origin, { key, isGiven });
+    if (head !== undefined && head.damage === undefined && found.continuity === 'continues') rememberHead(key, head);
+  }, [found]);
+  if (failure !== undefined && head === undefined) {
     return (
       <Banner tone="bad" title="This log cannot be read">
         {printable(failure)}
       </Banner>
     );
   }
-  if (overview?.verdict === undefined || signature === undefined || continuity === undefined) {
-    return <Reading progress={progress} />;
-  }
-  const { verdict } = overview;
-  const keyFrom = pasted !== undefined ? 'given' : pinned !== undefined ? 'pinned' : overview.source;
+  if (found === undefined || head === undefined) return <Reading progress={progress} />;
   return (
     <>
-      <Found {...{ overview, verdict, signature, keyFrom, continuity, seen, progress }} />
+      <Found found={found} verdict={head} progress={progress} />
+      {failure !== undefined && (
+        <p class="failure" role="alert">
+          What came after event {head.size} is not here: {printable(failure)}.
+        </p>
+      )}
+      <Facts found={found} verdict={head} madeAt={madeAt} />
+      <KeyForm onKey={setPasted} />
+    </>
+  );
+}
+
+interface FactsProps {
+  readonly found: Finding;
+  readonly verdict: NonNullable<Overview['verdict']>;
+  readonly madeAt: number | undefined;
+}
+
+function Facts({ found, verdict, madeAt }: FactsProps): JSX.Element {
+  const { origin, range, signature, keyFrom, leftOut } = found;
+  return (
+    <>
       <dl class="facts">
-        <Fact name="Log">{printable(overview.origin)}</Fact>
+        <Fact name="Log">{printable(origin)}</Fact>
         <Fact name="Events">{verdict.size.toLocaleString('en')}</Fact>
         <Fact name="Root">
           <code>{verdict.root}</code>
         </Fact>
-        <Fact name="Last event">{overview.range === undefined ? 'none' : timeText(overview.range.to)}</Fact>
+        <Fact name="Time of the checkpoint">
+          {range === undefined ? 'none' : `${timeText(range.to)}, that of event ${range.last}: a checkpoint has no own`}
+          {madeAt !== undefined && `; this file is of ${timeText(madeAt)}`}
+        </Fact>
         <Fact name="Signature">
           <SignatureText {...{ signature, keyFrom }} />
         </Fact>
@@ -69,10 +99,10 @@ export function Verdict({ ask, overview, progress, failure }: VerdictProps): JSX
           happened from event {verdict.leftOut + 1} on.
         </p>
       )}
-      {overview.leftOut !== undefined && overview.leftOut.contents > 0 && (
+      {leftOut !== undefined && leftOut.contents > 0 && (
         <p class="note">
-          {countText(overview.leftOut.contents, 'document')} of images (configs and manifests) did not fit into this
-          file: it may have {sizeText(overview.leftOut.limitBytes)}.
+          {countText(leftOut.contents, 'document')} of images (configs and manifests) did not fit into this file: it may
+          have {sizeText(leftOut.limitBytes)}.
         </p>
       )}
       {verdict.unread !== undefined && (
@@ -81,7 +111,6 @@ export function Verdict({ ask, overview, progress, failure }: VerdictProps): JSX
           after it is not shown.
         </p>
       )}
-      <KeyForm onKey={setPasted} />
     </>
   );
 }
@@ -104,17 +133,12 @@ function Reading({ progress: { done, total } }: { readonly progress: Progress })
   );
 }
 
-interface FoundProps {
-  readonly overview: Overview;
-  readonly verdict: NonNullable<Overview['verdict']>;
-  readonly signature: Signature;
-  readonly keyFrom: KeyFrom;
-  readonly continuity: Continuity;
-  readonly seen: SeenHead | undefined;
+interface FoundProps extends Omit<FactsProps, 'madeAt'> {
   readonly progress: Progress;
 }
 
-function Found({ overview, verdict, signature, keyFrom, continuity, seen, progress }: FoundProps): JSX.Element {
+function Found({ found, verdict, progress }: FoundProps): JSX.Element {
+  const { signature, keyFrom, continuity, seen, source } = found;
   const { damage, hashed } = verdict;
   const work = `${countText(hashed, 'record')} re-hashed in this browser in ${Math.max(1, Math.round(progress.milliseconds ?? 0))} ms`;
   if (damage !== undefined) return <Damaged damage={damage} work={work} />;
@@ -133,7 +157,7 @@ function Found({ overview, verdict, signature, keyFrom, continuity, seen, progre
     );
   }
   // A file may be of any day; a server has the whole log.
-  if (continuity === 'shorter' && overview.source === 'server') {
+  if (continuity === 'shorter' && source === 'server') {
     return (
       <Banner tone="bad" title="The log is shorter than the one you saw">
         This browser verified {seen?.size.toLocaleString('en')} events of it before: an older copy was put in its place.{' '}
@@ -141,16 +165,13 @@ function Found({ overview, verdict, signature, keyFrom, continuity, seen, progre
       </Banner>
     );
   }
+  const earlier =
+    continuity === 'shorter' ? ` This browser has seen ${seen?.size.toLocaleString('en')} events of it.` : '';
   if (signature.state === 'valid') {
-    // A key that came with the log proves only that both are of one source.
-    const isTrusted = keyFrom === 'given' || keyFrom === 'pinned';
     return (
-      <Banner
-        tone="good"
-        title={isTrusted ? 'Verified: nobody has edited this log' : 'Verified by the key that came with it'}
-      >
-        {work}. They lead to the root that {printable(signature.name)} signed.
-        {!isTrusted && ' To know that nobody edited it, check by a key that you have from elsewhere.'}
+      <Banner tone="good" title={VERIFIED[keyFrom]}>
+        {work}. They lead to the root that {printable(signature.name)} signed.{earlier}
+        {keyFrom !== 'given' && ' To know that nobody edited it, check by a key that you have from elsewhere.'}
       </Banner>
     );
   }
@@ -160,7 +181,7 @@ function Found({ overview, verdict, signature, keyFrom, continuity, seen, progre
       : `its signature was not checked: ${signature.why}`;
   return (
     <Banner tone="calm" title="Whole, but not signed for you">
-      {work}. They lead to the root of the checkpoint, but {why}.
+      {work}. They lead to the root of the checkpoint, but {why}.{earlier}
     </Banner>
   );
 }
@@ -217,6 +238,14 @@ function Fact({ name, children }: { readonly name: string; readonly children: pr
     </div>
   );
 }
+
+/** A key that came with the log proves only that both are of one source, at the first time and later. */
+const VERIFIED = {
+  given: 'Verified: nobody has edited this log',
+  pinned: 'Verified by the key that came with it before',
+  document: 'Verified by the key that came with it',
+  server: 'Verified by the key that came with it',
+} as const;
 
 const KEY_FROM = {
   given: 'the key that you gave',
