@@ -1,6 +1,6 @@
 import { isStoreError, StoreError } from '../errors.js';
 import { metadataText } from '../log/event-json.js';
-import { type BuildStep, buildSteps, layerChain } from '../model/build-steps.js';
+import { type BuildStep, buildSteps, layerChain } from '../model/history.js';
 import {
   type ChainId,
   type Descriptor,
