@@ -362,6 +362,8 @@ export const REGISTRY_IDLE_MS = 60_000;
 export const MAX_WHOLE_UPLOAD_BYTES = 1024 * 1024;
 /** Rest of a refused upload that is read before the answer: Docker's SDKs see none while they still send. */
 export const MAX_DISCARDED_BODY_BYTES = 16 * 1024 * 1024;
+/** How long that takes at most: the answer does not wait for a client that sends nothing. */
+export const DISCARDED_BODY_MS = 2_000;
 /** Blob of a pull kept in memory until its turn comes; a larger one waits in a file. */
 export const MAX_WAITING_BLOB_BYTES = 1024 * 1024;
 /** File of credentials, as docker and podman write it. */

@@ -1,7 +1,7 @@
 import { isStoreError, StoreError } from '../errors.js';
 import { MAX_PAGE_ANCESTORS, MAX_PAGE_CHILDREN, MAX_PAGE_DIGESTS } from '../limits.js';
 import { metadataText } from '../log/event-json.js';
-import { type BuildStep, buildSteps, layerChain } from '../model/build-steps.js';
+import { type BuildStep, buildSteps, layerChain } from '../model/history.js';
 import {
   type ChainId,
   type Descriptor,

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { relatedArtifacts } from '../../src/cli/image-facts.js';
 import { isStoreError } from '../../src/errors.js';
 import { metadataText } from '../../src/log/event-json.js';
-import { buildSteps } from '../../src/model/build-steps.js';
+import { buildSteps } from '../../src/model/history.js';
 import type { Descriptor, Digest, ImageId } from '../../src/model/digest.js';
 import { familiarReference } from '../../src/model/reference.js';
 import { sizeText } from '../../src/model/texts.js';

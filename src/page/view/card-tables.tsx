@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import { commandText } from '../../model/build-steps.js';
+import { commandText } from '../../model/history.js';
 import { countText, durationText, NONE, printable, shortId, sizeText, utcText } from '../../model/texts.js';
 import { timestampToDate } from '../../model/timestamp.js';
 import type { RelatedArtifact } from '../about.js';

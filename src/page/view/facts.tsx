@@ -34,7 +34,7 @@ export const SHORT_TEXT = 24;
 export function Breakable({ text }: { readonly text: string }): JSX.Element {
   const whole = printable(text);
   if (whole.length <= SHORT_TEXT) return <>{whole}</>;
-  const parts = whole.split(/(?<=[/:@])/);
+  const parts = whole.split(/(?<=\/)/);
   return (
     <>
       {parts.map((part, at) => (
