@@ -166,7 +166,7 @@ inChromium('what was opened gives the focus back, and more rows take it', async 
   const session = await startSession(t);
   const store = await openStore(session.store);
   const [image = ''] = (await store.load(archive('docker25-all.tar'))).images.map(({ id }) => id);
-  const other = (await store.resolve('shop/app:2.0')) ?? '';
+  const other = store.resolve('shop/app:2.0') ?? '';
   for (let at = 0; at < 310; at++) await store.tag({ source: at % 2 === 0 ? image : other, target: 'flip:prod' });
   for (let at = 0; at < 60; at++) await store.tag({ source: image, target: `many/tags:v${at}` });
   await store.close();

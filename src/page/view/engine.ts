@@ -139,7 +139,7 @@ class Answering {
     if (asked.ask === 'open') this.#source = asked.source;
     this.#read = this.#read.then(() => this.#readMore());
     // A question may come before the turn of this read.
-    if (asked.ask === 'open') this.#open();
+    if (asked.ask === 'open') void this.#open();
   }
 
   #open(cache?: 'reload'): Promise<Reading> {
