@@ -4,7 +4,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type ErrorCode, isStoreError } from '../../errors.js';
 import type { ImageId } from '../../model/digest.js';
 import type { StoredEvent } from '../../model/events.js';
-import type { Image } from '../../model/image.js';
+import { type Image, labelsIn } from '../../model/image.js';
 import { Memo } from '../../model/memo.js';
 import { familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
@@ -97,7 +97,10 @@ async function* wantedEvents(
   const follower = store.log.follow({ from, filter });
   const end = (): void => void follower.return();
   const stopped = AbortSignal.any([signal, left]);
-  const finish = (): void => void lastSeq(store).then(() => follower.caughtUp()).then(end, end);
+  const finish = (): void =>
+    void lastSeq(store)
+      .then(() => follower.caughtUp())
+      .then(end, end);
   const clear = until === undefined ? () => undefined : atTime(until, finish);
   stopped.addEventListener('abort', end, { once: true });
   try {
@@ -208,7 +211,7 @@ class EventWriter {
   /** Also those of an image that was deleted since; none of an artifact, and of one that was erased. */
   async #readLabels(id: string): Promise<Readonly<Record<string, string>>> {
     try {
-      return (await this.#imageEver(id as ImageId)).config?.labels ?? {};
+      return labelsIn((await this.#imageEver(id as ImageId)).rawJSON()) ?? {};
     } catch (error) {
       if (isStoreError(error) && WITHOUT_CONFIG.includes(error.code)) return {};
       throw error;
