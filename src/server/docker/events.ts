@@ -12,6 +12,7 @@ import { HttpFailure } from '../failure.js';
 import { waitForReader } from '../service/body-watch.js';
 import type { Service } from '../service.js';
 import { type DockerExchange, minorOf } from './docker.js';
+import { badRequest } from './failures.js';
 import { type Filters, fitsLabels, parseFilters, parseTime } from './filters.js';
 import { IMPORT_REASON } from './import.js';
 
@@ -36,13 +37,17 @@ export async function eventsResponse(c: DockerExchange, service: Service): Promi
   if (outgoing === undefined) throw new HttpFailure(500, 'UNSUPPORTED', 'events need a connection');
   const { since = '', until = '', filters } = c.req.query();
   const now = Date.now();
+  // An end without a beginning is for all from the first event on.
+  const begin = since === '' ? (until === '' ? undefined : 0n) : parseTime(since, now);
   const end = until === '' ? undefined : parseTime(until, now);
+  if (begin !== undefined && end !== undefined && end < begin) {
+    throw badRequest(`since time (${since}) cannot be after until time (${until})`);
+  }
   const isOver = end !== undefined && end <= BigInt(now) * 1_000_000n;
   const { store } = service;
   const request: EventsRequest = {
     filters: parseFilters(filters),
-    // An end without a beginning is for all from the first event on.
-    since: since === '' ? (until === '' ? undefined : 0n) : parseTime(since, now),
+    since: begin,
     until: end,
     to: (await service.past) ?? (isOver ? await lastSeq(store) : undefined),
     minor: minorOf(c),

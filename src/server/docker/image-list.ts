@@ -146,7 +146,11 @@ function imageOf(source: ImageSource, { id }: ListedImage): Image | 'gone' | und
 
 function summaryOf(
   { id, created = NO_TIME, size = -1 }: ListedImage,
-  { labels, parent, references }: Pick<Image, 'parent'> & {
+  {
+    labels,
+    parent,
+    references,
+  }: Pick<Image, 'parent'> & {
     readonly labels: ImageSummary['Labels'];
     readonly references: readonly string[];
   },
