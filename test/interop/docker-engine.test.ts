@@ -399,6 +399,22 @@ withDockerode(`${DOCKERODE} does with imagelog what it does with dockerd`, async
   t.is(store.len(), 0);
 });
 
+withRegistry('docker push and pull take all tags of a repository', async (t) => {
+  const host = await startDockerRegistry(t);
+  const [one, two] = [await served(t), await served(t)];
+  await docker(one.socket, load('skopeo-tiny-1.tar'));
+  const names = ['1', '2', 'latest'].map((tag) => `${host}/all/tiny:${tag}`);
+  for (const name of [...names, `${host}/all/tiny-other:1`]) await docker(one.socket, ['tag', 'tiny:1', name]);
+  const pushed = await docker(one.socket, ['push', '--all-tags', `${host}/all/tiny`]);
+  t.is(pushed.status, 0, pushed.stderr);
+  t.deepEqual(pushed.stdout.match(/^\w+(?=: digest: )/gm), ['1', '2', 'latest']);
+  const pulled = await docker(two.socket, ['pull', '--all-tags', `${host}/all/tiny`]);
+  t.is(pulled.status, 0, pulled.stderr);
+  t.deepEqual(two.store.references(one.store.resolve('tiny:1')), names);
+  const none = await docker(one.socket, ['push', '--all-tags', `${host}/all/none`]);
+  t.regex(none.stderr, /does not exist locally/);
+});
+
 withRegistry('docker push and pull go through imagelog to a registry', async (t) => {
   const host = await startDockerRegistry(t);
   const [one, two] = [await served(t), await served(t)];

@@ -13,7 +13,7 @@ import { BodyWatch, isBrokenOff } from '../service/body-watch.js';
 import { observed } from '../service/observe.js';
 import type { Service } from '../service.js';
 import { archiveRoutes } from './archives.js';
-import { discardBody, type Docker, MAX_MINOR, MIN_MINOR } from './docker.js';
+import { discardBody, type Docker, MAX_MINOR, MIN_MINOR, minorOf } from './docker.js';
 import { elsewhereRoutes, LIBPOD } from './elsewhere.js';
 import { dockerRefusal, pageNotFound } from './failures.js';
 import { imageRoutes } from './images.js';
@@ -81,7 +81,7 @@ function dockerApp(service: Service): Hono<ServerEnv> {
     const { incoming } = c.env;
     const isOurs = !(error instanceof HttpFailure) && answerTo(error).status === 500;
     if (isOurs && !isBrokenOff(incoming, error)) service.onFailure(error);
-    const answer = failedResponse(error);
+    const answer = failedResponse(error, minorOf(c));
     if (incoming !== undefined) await discardBody(incoming);
     // Nobody reads the rest of its body.
     if (incoming?.complete === false) answer.headers.set('connection', 'close');
@@ -124,11 +124,12 @@ function pastOf({ store, past }: Service): Docker['past'] {
   };
 }
 
-/** An error as Docker's clients read it. */
-function failedResponse(error: unknown): Response {
+/** An error as Docker's clients read it: before 1.24 they show the body as it is. */
+function failedResponse(error: unknown, minor = MAX_MINOR): Response {
   const { status, headers, body } = answerTo(error);
   const [{ code, message }] = body.errors;
-  const text = dockerRefusal(code, message);
-  const own = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) };
+  const [type, text] =
+    minor < 24 ? ['text/plain; charset=utf-8', `${message}\n`] : ['application/json', dockerRefusal(code, message)];
+  const own = { 'content-type': type, 'content-length': String(Buffer.byteLength(text)) };
   return new Response(text, { status, headers: { ...own, ...headers } });
 }

@@ -71,7 +71,7 @@ test('what imagelog does not do is refused with a message that says what it is',
     ['POST', '/v1.41/build?t=x'],
     ['POST', '/commit?container=x'],
     ['POST', '/auth'],
-    ['GET', '/swarm'],
+    ['GET', '/plugins/privileges?remote=x'],
     ['GET', '/distribution/x/json'],
     ['GET', '/images/search?term=x'],
     ['POST', '/volumes/create'],
@@ -82,6 +82,54 @@ test('what imagelog does not do is refused with a message that says what it is',
     t.is(status, 501, path);
     t.regex(text, /^\{"message":"imagelog is a store of images, it does not /);
   }
+});
+
+const MISSING: readonly (readonly [method: string, path: string, message: string])[] = [
+  ['GET', '/containers/x/json', 'No such container: x'],
+  ['DELETE', '/containers/x?force=1', 'No such container: x'],
+  ['POST', '/containers/x/stop', 'No such container: x'],
+  ['GET', '/containers/a/b:1/json', 'No such container: a/b:1'],
+  ['GET', '/exec/x/json', 'No such exec instance: x'],
+  ['DELETE', '/networks/x', 'network x not found'],
+  ['POST', '/networks/x/disconnect', 'network x not found'],
+  ['DELETE', '/volumes/x', 'get x: no such volume'],
+  ['DELETE', '/plugins/a/b:1', 'plugin "a/b:1" not found'],
+];
+
+test('a container, network or volume by any name is missing for every method', async (t) => {
+  const engine = await Engine.start(t);
+  for (const [method, path, message] of MISSING) {
+    const { status, text } = await engine.send(method, path);
+    t.deepEqual([status, text], [404, `${JSON.stringify({ message })}\n`], path);
+  }
+});
+
+test('before 1.24 the body of a failure is its message: skopeo shows it as it is', async (t) => {
+  const engine = await Engine.start(t);
+  const answers = await Promise.all(['v1.23', 'v1.24'].map((version) => engine.send('GET', `/${version}/images/x/json`)));
+  t.deepEqual(
+    answers.map(({ status, headers, text }) => [status, headers['content-type'], text]),
+    [
+      [404, 'text/plain; charset=utf-8', 'No such image: x:latest\n'],
+      [404, 'application/json', '{"message":"No such image: x:latest"}\n'],
+    ],
+  );
+});
+
+test('what a swarm has is refused with the status by which SDKs know that there is none', async (t) => {
+  const engine = await Engine.start(t);
+  for (const path of ['/swarm', '/nodes', '/services/x', '/tasks', '/secrets', '/configs']) {
+    const { status, text } = await engine.send('GET', path);
+    t.is(status, 503, path);
+    t.regex(text, /^\{"message":"This node is not a swarm manager: imagelog is a store of images"/);
+  }
+});
+
+test('a registry that cannot be reached is a failure with a message', async (t) => {
+  const engine = await Engine.start(t);
+  const { status, text } = await engine.send('POST', '/images/create?fromImage=localhost:1/x&tag=1');
+  t.is(status, 500);
+  t.regex(text, /^\{"message":"cannot reach localhost:1: /);
 });
 
 test('podman gets a ping, so that it shows why nothing else works', async (t) => {
