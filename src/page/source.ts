@@ -1,6 +1,6 @@
 import { StoreError } from '../errors.js';
 import { parseEntries, TILE_WIDTH } from '../log/merkle.js';
-import { type Digest, digestFromHash, digestOf, HASH_BYTES } from '../model/digest.js';
+import { type Digest, digestFromHash, HASH_BYTES } from '../model/digest.js';
 
 /* Where the page gets a log from: blocks of its own document, or the server that sent it. Nothing of either is believed. */
 
@@ -181,9 +181,4 @@ async function gunzipped(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
     // Browsers say no more than that a network failed.
     throw new StoreError('BACKUP_INVALID', 'a block of the document does not decompress', { cause });
   }
-}
-
-/** Returns `bytes` if they have this digest: a source is not believed. */
-export function checkedContent(digest: Digest, bytes: Uint8Array | undefined): Uint8Array | undefined {
-  return bytes !== undefined && digestOf(bytes) === digest ? bytes : undefined;
 }

@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import { commandText } from '../../model/build-steps.js';
+import { commandText } from '../../model/history.js';
 import { countText, durationText, NONE, printable, shortId, sizeText, utcText } from '../../model/texts.js';
 import { timestampToDate } from '../../model/timestamp.js';
 import type { RelatedArtifact } from '../about.js';
@@ -133,11 +133,12 @@ export function Layers({ card: { image, layers } }: { readonly card: Card }): JS
 }
 
 /** The build steps of an image, as `imagelog history` has them. */
-export function Steps({ card: { image, steps, erased } }: { readonly card: Card }): JSX.Element {
+export function Steps({ card: { image, steps, erased, wrong } }: { readonly card: Card }): JSX.Element {
   const { overview, timeZone } = usePage();
   if (steps === undefined) {
     const why = overview.source === 'document' ? 'this document leaves its config out' : 'its config is not there';
-    return <p class="note">No build steps: {erased === undefined ? why : 'its config was erased'}.</p>;
+    const reason = erased !== undefined ? 'its config was erased' : wrong !== undefined ? 'its config is damaged' : why;
+    return <p class="note">No build steps: {reason}.</p>;
   }
   const rows = steps.map((step, at) => ({ ...step, at }));
   const columns: Column<(typeof rows)[number]>[] = [

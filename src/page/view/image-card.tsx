@@ -83,13 +83,13 @@ function digestOf(card: Card | ArtifactCard): Card['image'] | ArtifactCard['arti
 
 function ImageParts({ card }: { readonly card: Card }): JSX.Element {
   const { shown } = usePage();
-  const { image, created, deleted, erased, isPresent, via } = card;
+  const { image, created, deleted, erased, wrong, isPresent, via } = card;
   return (
     <>
       <p class="sentence">
         <ImageSentence card={card} />
       </p>
-      <State {...{ begun: created, ended: deleted, erased, isPresent }} words={['loaded', 'deleted']} />
+      <State {...{ begun: created, ended: deleted, erased, wrong, isPresent }} words={['loaded', 'deleted']} />
       {via !== undefined && (
         <p class="sentence">
           <code>{shortId(via.digest)}</code> is its {via.kind}.
@@ -132,12 +132,13 @@ interface StateProps {
   readonly begun: EventLine | undefined;
   readonly ended: EventLine | undefined;
   readonly erased: EventLine | undefined;
+  readonly wrong: string | undefined;
   readonly isPresent: boolean;
   readonly words: readonly [begun: string, ended: string];
 }
 
 /** What began and ended it, and why. */
-function State({ begun, ended, erased, isPresent, words }: StateProps): JSX.Element {
+function State({ begun, ended, erased, wrong, isPresent, words }: StateProps): JSX.Element {
   return (
     <>
       {begun !== undefined && <Happened what={words[0]} event={begun} />}
@@ -147,6 +148,7 @@ function State({ begun, ended, erased, isPresent, words }: StateProps): JSX.Elem
       )}
       {ended !== undefined && <Happened what={words[1]} event={ended} isBad />}
       {erased !== undefined && <Happened what="its content erased" event={erased} isBad />}
+      {wrong !== undefined && <p class="state bad">its content is damaged, and not shown: {printable(wrong)}</p>}
     </>
   );
 }
@@ -190,7 +192,7 @@ function ImageIds({ card }: { readonly card: Card }): JSX.Element {
         </dd>
       ))}
       {indexes.length > 0 && <dt>{indexes.length === 1 ? 'Index' : 'Indexes'}</dt>}
-      {indexes.map(({ digest, platforms }) => (
+      {indexes.map(({ digest, platforms, contains }) => (
         <dd key={digest}>
           <code>{digest}</code>
           {platforms.length > 0 && (
@@ -203,6 +205,18 @@ function ImageIds({ card }: { readonly card: Card }): JSX.Element {
               ))}
             </ul>
           )}
+          {contains.length > 0 && (
+            <ul class="platforms" aria-label="Contents of the index">
+              {contains.map((each) => (
+                <li key={each.digest}>
+                  <ImageLink digest={each.digest} />{' '}
+                  <span class="quiet">
+                    {printable(each.mediaType)}, {sizeText(each.size)}
+                  </span>
+                </li>
+              ))}
+            </ul>
+          )}
         </dd>
       ))}
     </dl>
@@ -210,7 +224,7 @@ function ImageIds({ card }: { readonly card: Card }): JSX.Element {
 }
 
 function ArtifactParts({ card }: { readonly card: ArtifactCard }): JSX.Element {
-  const { artifact, artifactType, subject, contains, blobs, totalSize, isPresent, added, removed, erased } = card;
+  const { artifact, artifactType, subject, contains, blobs, totalSize, isPresent, added, removed } = card;
   const short = shortId(artifact.digest);
   const descriptors = (title: string, all: ArtifactCard['blobs'], links: boolean): JSX.Element | null =>
     all.length === 0 ? null : (
@@ -240,7 +254,7 @@ function ArtifactParts({ card }: { readonly card: ArtifactCard }): JSX.Element {
       <State
         begun={isPresent || removed !== undefined ? added : undefined}
         ended={removed}
-        {...{ erased, isPresent }}
+        {...{ erased: card.erased, wrong: card.wrong, isPresent }}
         words={['added', 'removed']}
       />
       <dl class="ids">
