@@ -1,7 +1,8 @@
 import { StoreError } from '../../errors.js';
+import { formatPlatform, isWanted, parsePlatform } from '../../model/platform.js';
 import { familiarReference, formatReference, parseReference, type Reference } from '../../model/reference.js';
 import type { Credentials, FindCredentials } from '../../registry-client/credentials.js';
-import { loadPulled, Pull } from '../../registry-client/pull.js';
+import { loadPulled, Pull, type PullResult } from '../../registry-client/pull.js';
 import { pushImage } from '../../registry-client/push.js';
 import { RegistryClient } from '../../registry-client/registry-client.js';
 import { type RegistryOptions, RegistrySession } from '../../registry-client/registry-session.js';
@@ -48,15 +49,17 @@ async function pullOne(
   { session, tell }: Pulling,
 ): Promise<readonly object[]> {
   const { store, signal } = docker.service;
-  const { path, tag = '' } = parseReference(name);
+  const { domain, path, tag = '' } = parseReference(name);
   const pull = await Pull.begin(name, session);
   try {
-    const load = { ...writeOptions(c), via: 'pull', signal, onProgress: tell };
+    // As in dockerd what was pulled keeps a name by its digest, which clients know it by.
+    const byDigest = formatReference({ domain, path, digest: pull.digest });
+    const load = { ...writeOptions(c), via: 'pull', tag: byDigest, signal, onProgress: tell };
     const pulled = await loadPulled(store, pull.content(store.directory), load);
     const isNew = pulled.images.some(({ created }) => created);
     return [
       { status: `Pulling from ${path}`, id: tag },
-      ...pulled.notices.map((status) => ({ status })),
+      ...[...pulled.notices, ...otherPlatforms(store, pulled, session.platform)].map((status) => ({ status })),
       { status: `Digest: ${pulled.digest}` },
       {
         status: `Status: ${isNew ? 'Downloaded newer image for' : 'Image is up to date for'} ${familiarReference(name)}`,
@@ -65,6 +68,23 @@ async function pullOne(
   } finally {
     pull.close();
   }
+}
+
+/** An image that is not of an index comes whatever it is for. */
+function otherPlatforms(
+  store: Pick<EventStore, 'get'>,
+  { images, reference }: PullResult,
+  platform: readonly string[],
+): readonly string[] {
+  const wanted = platform.map(parsePlatform);
+  const found = images.map(({ id }) => store.get(id).platform());
+  return found
+    .filter((each) => !isWanted(wanted, each))
+    .map(
+      (each) =>
+        `WARNING: image with reference ${familiarReference(reference)} was found but does not match the specified ` +
+        `platform: wanted ${wanted.map(formatPlatform).join(', ')}, actual: ${formatPlatform(each)}`,
+    );
 }
 
 async function tagsOf({ domain, path }: Reference, options: RegistryOptions): Promise<readonly string[]> {
