@@ -1,6 +1,6 @@
 import { StoreError } from '../errors.js';
 import { MAX_LEGACY_CONFIG_BYTES } from '../limits.js';
-import type { Digest } from '../model/digest.js';
+import type { ContentName, Digest } from '../model/digest.js';
 import type { Platform } from '../model/platform.js';
 import {
   abortable,
@@ -10,7 +10,7 @@ import {
   type Staging,
   TrackedStaging,
 } from './archive-files.js';
-import { type ArchiveLimits, type ArchiveTree, isBlobName, scanArchive } from './archive-tree.js';
+import { type ArchiveLimits, type ArchiveTree, isBlobName, type NamedFiles, scanArchive } from './archive-tree.js';
 import { ContentsBuilder } from './contents-builder.js';
 import { addDockerImages } from './docker-archive.js';
 import { DocumentBudget } from './documents.js';
@@ -182,4 +182,54 @@ async function discardAfter(error: unknown, staging: TrackedStaging): Promise<vo
       cause: new AggregateError([error, failure]),
     });
   }
+}
+
+/** Options of `readPushed`. */
+interface ReadPushedOptions {
+  /** Whether a manifest is kept as it came though it looks like that of an image. */
+  readonly isArtifact: (digest: Digest) => boolean;
+  /** Returns the SHA-256 digest of what a document names by another one. */
+  readonly digestOf: (name: ContentName) => Digest | undefined;
+  /** Another digest by which a name may call a document. */
+  readonly aliasOf: (digest: Digest) => ContentName | undefined;
+}
+
+/**
+ * Reads an OCI image layout whose files are where `files` finds them, as those that a registry was
+ * pushed one by one. An index is kept also when nothing that it names is there yet.
+ * @throws {StoreError} as `readArchive`
+ */
+export async function readPushed(
+  files: NamedFiles,
+  staging: Staging,
+  { isArtifact, digestOf, aliasOf }: ReadPushedOptions,
+): Promise<ArchiveContents> {
+  const tracked = new TrackedStaging(staging);
+  const notices = new Set<string>();
+  const notice = (text: string): void => void notices.add(text);
+  const [documents, limits] = [new DocumentBudget(), {}];
+  const builder = new ImageBuilder(tracked, documents, limits);
+  const contents = new ContentsBuilder(files, builder);
+  const complete = { top: true, platforms: false };
+  const graph = new OciGraph(files, builder, {
+    staging: tracked,
+    documents,
+    limits,
+    complete,
+    notice,
+    isArtifact,
+    digestOf,
+  });
+  const root = await graph.read();
+  await addUnion(contents, [], root, documents, {
+    platforms: [],
+    allPlatforms: false,
+    repository: undefined,
+    maxImages: undefined,
+    maxReferences: undefined,
+    keepsBareIndexes: true,
+    aliasOf,
+    notice,
+  });
+  return { format: 'oci', ...contents.build(), notices: [...notices], discard: () => tracked.discard() };
 }

@@ -1,3 +1,4 @@
+import { ofLength } from '../model/bytes.js';
 import { StoreError } from '../errors.js';
 import type { Descriptor, Digest, ImageId } from '../model/digest.js';
 import { hostArchitecture, hostOs, type Platform, platformMatches } from '../model/platform.js';
@@ -405,16 +406,9 @@ async function* packed(entries: readonly PlannedEntry[], saved: SavedArchive): A
 }
 
 /** Streams a layer file; fails if its length differs from the tar header. */
-async function* checkedBlob(saved: SavedArchive, digest: Digest, size: number): AsyncGenerator<Uint8Array> {
-  let found = 0;
-  for await (const chunk of saved.openBlob(digest)) {
-    found += chunk.length;
-    if (found > size) break;
-    yield chunk;
-  }
-  if (found === size) return;
-  const shown = found > size ? 'more' : `${found}`;
-  throw new StoreError('BLOB_CORRUPT', `cannot save the layer file ${digest}: expected ${size} bytes, found ${shown}`, {
-    data: { blob: digest, expected: size },
+function checkedBlob(saved: SavedArchive, digest: Digest, size: number): AsyncIterable<Uint8Array> {
+  return ofLength(saved.openBlob(digest), size, (found) => {
+    const message = `cannot save the layer file ${digest}: expected ${size} bytes, found ${found}`;
+    return new StoreError('BLOB_CORRUPT', message, { data: { blob: digest, expected: size } });
   });
 }

@@ -10,13 +10,13 @@ export const commands: readonly CommandEntry[] = [
       summary: 'read images from archives',
       may: 'push',
       kind: 'writes',
-      load: async () => (await import('./commands/load.js')).loadGrammar,
+      load: async () => (await import('./commands/archives.js')).loadGrammar,
     },
     {
       usage: 'save <names...>',
       summary: 'write images to an archive',
       may: 'read',
-      load: async () => (await import('./commands/save.js')).saveGrammar,
+      load: async () => (await import('./commands/archives.js')).saveGrammar,
     },
   ]),
   ...inGroup('Registries:', [
@@ -74,7 +74,7 @@ export const commands: readonly CommandEntry[] = [
       summary: 'show how an image was built',
       may: 'read',
       past: true,
-      load: async () => (await import('./commands/history.js')).historyGrammar,
+      load: async () => (await import('./commands/inspect.js')).historyGrammar,
     },
     {
       usage: 'meta <image> [key]',
@@ -156,7 +156,7 @@ export const commands: readonly CommandEntry[] = [
     {
       usage: 'key <file>',
       summary: 'make a key that signs checkpoints',
-      load: async () => (await import('./commands/key.js')).keyGrammar,
+      load: async () => (await import('./commands/proofs.js')).keyGrammar,
     },
     {
       usage: 'checkpoint',

@@ -4,7 +4,7 @@ import type { Image } from '../model/image.js';
 import type { Timestamp } from '../model/timestamp.js';
 import { BUILT_LOCALLY_KEY, LAST_UPDATED_KEY, PARENT_KEY } from '../store/commands/metadata.js';
 import { metadataText } from '../log/event-json.js';
-import { configTimeText, type LayerTable } from '../model/build-steps.js';
+import { configTimeText, type LayerTable } from '../model/history.js';
 import type { ImageSource } from './query.js';
 import { utcText } from '../model/texts.js';
 import type { Annotations } from '../model/events.js';

@@ -12,6 +12,7 @@ import { decidingEvent, type ImageSource } from './query.js';
 import { type Progress, progressBar } from './render/progress.js';
 import { printable } from '../model/texts.js';
 import { zonedMinuteText } from './render/times.js';
+import { socketPathOf } from './store-directory.js';
 
 /** A person is told of a wait that takes longer. */
 const LOCK_NOTICE_MS = 1_000;
@@ -79,16 +80,28 @@ export async function whenUnlocked<Result>(context: CommandContext, attempt: () 
 }
 
 /**
- * Returns the error of a store that a server holds; undefined where no server does.
+ * Returns a STORE_LOCKED error that tells of the server that holds the store; undefined if none does,
+ * as then the holder may end soon.
  * @throws {CommandDeclined} if the server may run the command
  */
-async function heldByServer(error: StoreError, context: CommandContext): Promise<StoreError | undefined> {
-  const serving = await loadCode('of servers', import('./serving.js'));
-  const held = await serving.heldByServer(error, context);
-  const { onServerFound } = context.io;
-  if (held === undefined || context.may === undefined || onServerFound === undefined) return held;
-  onServerFound();
-  throw new CommandDeclined('a server runs the command');
+async function heldByServer(
+  error: StoreError,
+  { directory, may, io }: CommandContext,
+): Promise<StoreError | undefined> {
+  if (error.data['directory'] !== directory) return undefined;
+  const socket = socketPathOf(directory);
+  const { isAnswering } = await loadCode('of servers', import('../server/service/socket.js'));
+  if (!(await isAnswering(socket).catch(() => false))) return undefined;
+  if (may !== undefined && io.onServerFound !== undefined) {
+    io.onServerFound();
+    throw new CommandDeclined('a server runs the command');
+  }
+  const hint =
+    may === undefined
+      ? 'this command needs the store for itself: stop the server first'
+      : 'without --no-host the command runs in that server, if it is `imagelog serve`; else stop it first';
+  const data = { ...error.data, socket, hint };
+  return new StoreError('STORE_LOCKED', `${error.message}, which serves it at ${socket}`, { cause: error, data });
 }
 
 /** A server that starts has the lock before it listens. */

@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import { once } from 'node:events';
-import type { CommandClient } from './command-client.js';
+import type { CommandClient } from './command-files.js';
 
 /** An output stream, possibly a terminal of `columns` columns. */
 export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number };

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { Writable } from 'node:stream';
-import type { PagerStream } from './command-client.js';
+import type { PagerStream } from './command-files.js';
 import type { CommandContext } from './context.js';
 import { type CliIo, Output, OutputClosed, OutputFailed, type OutputStream } from './output.js';
 

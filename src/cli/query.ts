@@ -1,5 +1,5 @@
 import { type ChainId, type DiffId, type Digest, type ImageId, isDigest } from '../model/digest.js';
-import type { LayerTable } from '../model/build-steps.js';
+import type { LayerTable } from '../model/history.js';
 import { artifactTypeText } from '../model/event-facts.js';
 import type { ReferenceRemoved, ReferenceSet, StoredEvent } from '../model/events.js';
 import type { PastStore, ReferenceInterval } from '../store/past/audit.js';

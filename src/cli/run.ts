@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { type Act, addCommands, addGlobalOptions, commandTerm, commonGroupsLast, complete } from './command.js';
-import { withConfig } from './config-file.js';
+import { withConfig } from './settings.js';
 import { commands } from './commands.js';
 import type { Outputs } from './context.js';
 import { exitCodes, exitCodesText, UsageError } from './exit-codes.js';

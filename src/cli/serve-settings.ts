@@ -17,10 +17,9 @@ import {
   UPLOAD_EXPIRY_MS,
 } from '../limits.js';
 import { ADDRESS_EXPECTED, parseAddress, parseProxy, PROXY_EXPECTED } from '../server/service/addresses.js';
-import { configOrigins } from './config-file.js';
+import { configOrigins, nonEmpty, parseWait, serveVariable } from './settings.js';
 import { UsageError } from './exit-codes.js';
 import type { CliIo } from './output.js';
-import { nonEmpty, parseWait, serveVariable } from './settings.js';
 
 /**
  * A setting of `imagelog serve`: the option `--NAME`, the variable `$IMAGELOG_SERVE_NAME`, and the

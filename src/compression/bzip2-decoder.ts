@@ -1,6 +1,6 @@
 import unbzip2 from 'unbzip2-stream';
 import { MAX_BZIP2_STEP_BYTES } from '../limits.js';
-import { type PushDecoder, TrailingData } from './push-decoder.js';
+import { type PushDecoder, TrailingData } from './decoder.js';
 
 /** What the library says where it expects another stream. */
 const NO_MAGIC = 'No magic number found';

@@ -3,8 +3,7 @@ import { createGunzip } from 'node:zlib';
 import { loadCode, StoreError, thrownText } from '../errors.js';
 import { COMPRESSION_RATIO_FREE_BYTES, MAX_COMPRESSION_RATIO, MAX_LAYER_BYTES } from '../limits.js';
 import { GzipStream } from './gzip-stream.js';
-import { type OnTrailing, PIECE_BYTES } from './nested-stream.js';
-import { type PushDecoder, TrailingData } from './push-decoder.js';
+import { type OnTrailing, PIECE_BYTES, type PushDecoder, TrailingData } from './decoder.js';
 import { createNativeZstd } from './zstd-stream.js';
 
 /** Input is lent, so none is buffered. */

@@ -1,7 +1,6 @@
 import { crc32, createInflateRaw, type InflateRaw } from 'node:zlib';
 import { MAX_GZIP_HEADER_BYTES } from '../limits.js';
-import { NestedStream, type OnTrailing, PIECE_BYTES } from './nested-stream.js';
-import { TrailingData } from './push-decoder.js';
+import { NestedStream, type OnTrailing, PIECE_BYTES, TrailingData } from './decoder.js';
 
 const MAGIC = [0x1f, 0x8b];
 const TRAILER_BYTES = 8;

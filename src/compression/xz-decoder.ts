@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import { MAX_XZ_DICTIONARY_BYTES } from '../limits.js';
 import { createXzFilter, type XzFilter } from './bcj-decoder.js';
 import { LzmaDecoder } from './lzma-decoder.js';
-import { type PushDecoder, TrailingData } from './push-decoder.js';
+import { type PushDecoder, TrailingData } from './decoder.js';
 
 const HEADER_MAGIC = Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]);
 const FOOTER_MAGIC = 0x5a59;

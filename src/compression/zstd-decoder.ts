@@ -1,5 +1,5 @@
 import { Decompress } from 'fzstd';
-import { type PushDecoder, TrailingData } from './push-decoder.js';
+import { type PushDecoder, TrailingData } from './decoder.js';
 import { ZstdFrames } from './zstd-stream.js';
 
 /** Input slice size: every 4 bytes of input can expand to 128 KiB. */

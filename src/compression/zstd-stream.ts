@@ -1,8 +1,7 @@
 import type { Duplex } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { MAX_ZSTD_WINDOW_BYTES } from '../limits.js';
-import { NestedStream, type OnTrailing, PIECE_BYTES } from './nested-stream.js';
-import { TrailingData } from './push-decoder.js';
+import { NestedStream, type OnTrailing, PIECE_BYTES, TrailingData } from './decoder.js';
 
 const FRAME_MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50;

@@ -5,7 +5,7 @@ import { StoreError, throwIfAborted } from '../errors.js';
 import { ByteReader, putVarint } from '../model/bytes.js';
 import { bytesToHex, type Digest, putHex } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
-import { Memo } from '../model/memo.js';
+import { Memo } from '../model/collections.js';
 import { isAbout, type Subject, subjectsOf } from '../model/subjects.js';
 import { openEventRow, parseEventRow, rowEnds } from './event-rows.js';
 import { eventKey, keyAt, putSeq, rowBytes, SEQ_BYTES, seqOfKey, SUBJECT_PREFIX } from './rows.js';

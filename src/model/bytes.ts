@@ -47,6 +47,24 @@ export async function readBounded(
 }
 
 /**
+ * Passes chunks on until they are more than `size` bytes; throws what `failure` returns for another
+ * length, with the bytes found, or `more` of them.
+ */
+export async function* ofLength(
+  chunks: AsyncIterable<Uint8Array>,
+  size: number,
+  failure: (found: string) => Error,
+): AsyncGenerator<Uint8Array> {
+  let found = 0;
+  for await (const chunk of chunks) {
+    found += chunk.length;
+    if (found > size) break;
+    yield chunk;
+  }
+  if (found !== size) throw failure(found > size ? 'more' : String(found));
+}
+
+/**
  * Writes a varint (LEB128) of 0 to 2^53 - 1, at most eight bytes, at `start`. Returns the offset
  * after it.
  */

@@ -46,6 +46,7 @@ export interface V1Image {
   readonly created?: Timestamp | undefined;
   /** Container that the image was committed from. */
   readonly container: string;
+  /** Settings of that container. */
   readonly containerConfig: ContainerConfig;
   readonly dockerVersion: string;
   readonly author: string;
@@ -153,25 +154,13 @@ function invalid(problem: string, cause?: JsonError): StoreError {
   return new StoreError('CONFIG_INVALID', `the image config cannot be read: ${problem}`, { cause, data });
 }
 
-/** An immutable image: its config and id. Text that the config lacks is empty. */
-export interface Image {
+/**
+ * An immutable image: its config and id. Text that the config lacks is empty. `size` is the config's;
+ * `details` has the store's measure.
+ */
+export interface Image extends Omit<V1Image, 'id' | 'parent'> {
   /** Image it was built from: the store's answer, or, before that, the config's unchecked claim. */
   readonly parent: ImageId | '';
-  readonly comment: string;
-  readonly created?: Timestamp | undefined;
-  /** Container that the image was committed from. */
-  readonly container: string;
-  /** Settings of that container. */
-  readonly containerConfig: ContainerConfig;
-  readonly dockerVersion: string;
-  readonly author: string;
-  /** Default settings of containers. */
-  readonly config?: ContainerConfig | undefined;
-  readonly architecture: string;
-  readonly variant: string;
-  readonly os: string;
-  /** Bytes, from the config; `details` has the store's measure. */
-  readonly size: Int64;
   /** Refuses `append`: clone it first. */
   readonly rootFS: RootFS;
   /** First step first. */

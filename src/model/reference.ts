@@ -1,6 +1,6 @@
 import { StoreError } from '../errors.js';
 import { MAX_REFERENCE_LENGTH, MAX_REFERENCE_NAME_LENGTH, MAX_TAG_LENGTH } from '../limits.js';
-import { Memo } from './memo.js';
+import { Memo } from './collections.js';
 
 /** A normalized image name (distribution/reference): `docker.io`, `library/tiny`, `1`. */
 export interface Reference {

@@ -9,10 +9,18 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context } from 'hono';
 import { StoreError } from '../errors.js';
 import { MAX_ACTOR_BYTES, MAX_AGENT_BYTES, MAX_TRACEPARENT_BYTES } from '../limits.js';
+import { ofLength } from '../model/bytes.js';
 import { hostOf, isLoopback } from '../model/http.js';
 import type { WriteOptions } from '../store/store.js';
-import type { Action, Connection, Grant, Refusal } from './access/access.js';
-import { AccessRefusal, refuseAction, refuseCredentials } from './access/refusal.js';
+import {
+  AccessRefusal,
+  type Action,
+  type Connection,
+  type Grant,
+  type Refusal,
+  refuseAction,
+  refuseCredentials,
+} from './access/access.js';
 import type { HttpFailure } from './failure.js';
 import { type NextBuffer, twoBuffers } from '../store/files/write-durably.js';
 import { boundPath } from './service/socket.js';
@@ -345,16 +353,12 @@ async function sendAll(
  * Passes a body on, and fails where it has another length than was announced: its reader would wait
  * for the rest, or take it for the next answer.
  */
-async function* whole(chunks: AsyncIterable<Uint8Array>, { headers }: AnswerHead): AsyncIterable<Uint8Array> {
-  let left = Number(headers['content-length']);
-  for await (const chunk of chunks) {
-    left -= chunk.length;
-    if (left < 0) break;
-    yield chunk;
-  }
-  if (left === 0) return;
-  const message = `the blob ${headers['docker-content-digest']} changed while it was sent: \`verify\` says what is damaged`;
-  throw new StoreError('BLOB_CORRUPT', message);
+function whole(chunks: AsyncIterable<Uint8Array>, { headers }: AnswerHead): AsyncIterable<Uint8Array> {
+  return ofLength(chunks, Number(headers['content-length']), () => {
+    const digest = headers['docker-content-digest'];
+    const message = `the blob ${digest} changed while it was sent: \`verify\` says what is damaged`;
+    return new StoreError('BLOB_CORRUPT', message);
+  });
 }
 
 /** Cuts the connection of an answer whose body failed: its length was announced. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import type { ExecutionContext } from 'ava';
-import { type ClientIo, runAnywhere } from '../../src/cli/client/run-anywhere.js';
+import { type ClientIo, runAnywhere } from '../../src/cli/process.js';
 import { run } from '../../src/cli/run.js';
 import { fixturePath } from '../support/fixtures.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';

@@ -2,14 +2,13 @@ import type { Command } from 'commander';
 import { join } from 'node:path';
 import { loadCode } from '../../errors.js';
 import type { Grammar } from '../command.js';
-import { configOrigins } from '../config-file.js';
+import { configOrigins, configPath, nonEmpty, serveVariable, settings, utcOf } from '../settings.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { systemTimeZone } from '../../model/time-zone.js';
 import { option } from '../option-values.js';
 import { pagerCommand } from '../pager.js';
 import { printable } from '../../model/texts.js';
 import { type Column, tableLines } from '../render/table.js';
-import { configPath, nonEmpty, serveVariable, settings, utcOf } from '../settings.js';
 
 /** `imagelog env`: lists every setting, its value and where it comes from. */
 export const envGrammar: Grammar = (_, command) => ({

@@ -1,16 +1,17 @@
 import { StoreError } from '../../errors.js';
-import { layerChain, type LayerTable } from '../../model/build-steps.js';
+import { buildSteps, layerChain, type LayerTable } from '../../model/history.js';
 import type { Digest } from '../../model/digest.js';
 import type { Image } from '../../model/image.js';
 import type { ArtifactEntry } from '../../store/artifacts.js';
 import { artifactFactsOf, imageFacts, manifestsOf, referringTo, relatedArtifacts } from '../image-facts.js';
 import type { Grammar } from '../command.js';
-import type { CommandContext } from '../context.js';
+import { type CommandContext, writeJson } from '../context.js';
 import { openReading, type Reading, tellDeciding } from '../open-for.js';
-import { findNamed, type ImageSource } from '../query.js';
+import { findImage, findNamed, type ImageSource } from '../query.js';
 import { RawJson, rawJsonText } from '../render/raw-json.js';
 import { platformText, utcText } from '../../model/texts.js';
 import { paintJson } from '../render/text.js';
+import { historyTableLines } from '../render/image-table.js';
 
 /** `imagelog inspect`: an indented JSON array, colored on a terminal; `--json`: one per line. */
 export const inspectGrammar: Grammar = () => ({
@@ -119,4 +120,29 @@ function rawConfig(image: Image): RawJson {
       cause: error,
     });
   }
+}
+
+/** `imagelog history`: build steps of an image, last first. */
+export const historyGrammar: Grammar = () => ({
+  about: 'One row a build step, the last step first, with the size of the layer that it made.',
+  examples: [
+    ['imagelog history shop/app:1.0', 'show the build steps and what each one added'],
+    ['imagelog history --json shop/app:1.0', 'the same for a program, with times in UTC'],
+  ],
+  arguments: [['a reference, an id or the first digits of an id']],
+  action: history,
+});
+
+async function history(context: CommandContext, name: string): Promise<void> {
+  await using reading = await openReading(context, { tells: false });
+  const { images } = reading;
+  const { id, reference } = findImage(images, name);
+  const steps = buildSteps(images.get(id), images.layers.map()).reverse();
+  await tellDeciding(context, reading, [reference]);
+  if (context.json) {
+    for (const step of steps) await writeJson(context, step);
+    return;
+  }
+  const options = { colors: context.colors, width: context.out.columns, timeZone: context.timeZone };
+  for (const line of historyTableLines(steps, options)) await context.out.line(line);
 }

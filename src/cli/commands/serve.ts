@@ -10,7 +10,7 @@ import { readSidecarBytes } from '../../store/open/sidecar.js';
 import type { OpenOptions } from '../../store/store.js';
 import { credentialFinder } from '../../registry-client/credentials.js';
 import { type Grammar, nonEmptyText } from '../command.js';
-import { withConfig } from '../config-file.js';
+import { parseWait, withConfig } from '../settings.js';
 import { type CommandContext, contextOf } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { noticeLine } from '../failure.js';
@@ -20,7 +20,6 @@ import { option, repeated } from '../option-values.js';
 import { printable } from '../../model/texts.js';
 import { jsonText } from '../render/text.js';
 import { madeSettings, type MadeSetting, type ServeName, serveSettings, type TypedValues } from '../serve-settings.js';
-import { parseWait } from '../settings.js';
 
 type ServeFlags = TypedValues & { readonly config?: string };
 

@@ -1,6 +1,6 @@
 import { withoutRepeats } from '../image-list.js';
 import type { ArtifactFacts, ImageFacts } from '../image-facts.js';
-import { type BuildStep, commandText } from '../../model/build-steps.js';
+import { type BuildStep, commandText } from '../../model/history.js';
 import type { ImageFilter } from '../image-filter.js';
 import { displayWidth, pad, truncate, widest } from './display-width.js';
 import { NONE, printable, SHORT_ID_LENGTH, shortId, sizeText } from '../../model/texts.js';

@@ -1,12 +1,11 @@
 import { addAbortSignal } from 'node:stream';
 import { FrameError, fromServer } from '../../server/command/frames.js';
 import type { FileContent } from '../archive-target.js';
-import type { CommandFiles } from '../command-files.js';
+import type { CommandFiles, PullRequest } from '../command-files.js';
 import { toWire } from '../wire-errors.js';
 import { type ClientLink, numberIn, sendFile } from './client-link.js';
 import { isDigest } from '../../model/digest.js';
 import type { PulledContent } from '../../registry-client/pull.js';
-import type { PullRequest } from '../command-client.js';
 
 /** Returns the files of a client, which reads and writes them itself: its rights are not the server's. */
 export function clientFiles(link: ClientLink, signal: AbortSignal): CommandFiles {

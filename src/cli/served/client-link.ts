@@ -13,7 +13,7 @@ import {
   streamData,
   streamNumber,
 } from '../../server/command/frames.js';
-import type { PagerStream } from '../command-client.js';
+import type { PagerStream } from '../command-files.js';
 import { fromWire } from '../wire-errors.js';
 
 interface Pending {

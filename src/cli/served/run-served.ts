@@ -13,7 +13,7 @@ import {
 import type { EventStore } from '../../store/event-store.js';
 import type { WriteOptions } from '../../store/store.js';
 import type { PulledContent } from '../../registry-client/pull.js';
-import type { CommandClient, PullRequest } from '../command-client.js';
+import type { CommandClient, PullRequest } from '../command-files.js';
 import { CommandDeclined, Interruption, isInterruptionSignal } from '../exit-codes.js';
 import { noticeLine } from '../failure.js';
 import type { CliIo } from '../output.js';

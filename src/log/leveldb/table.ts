@@ -1,5 +1,6 @@
 import { MAX_TABLE_INDEX_BYTES } from '../../limits.js';
 import { ByteReader, compareBytes, equalBytes } from '../../model/bytes.js';
+import { countBefore } from '../../model/collections.js';
 import { LevelDamage, maskedCrc32c, unsnappy } from './coding.js';
 import { type EventRange, eventsBetween } from './log-files.js';
 
@@ -340,12 +341,5 @@ export class TableReader implements SortedTable {
 
 /** Index of the first of sorted `keys` not before `key`. */
 export function lowerBound(keys: readonly Uint8Array[], key: Uint8Array): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (compareBytes(keys[middle] as Uint8Array, key) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return countBefore(keys.length, (place) => compareBytes(keys[place] as Uint8Array, key) < 0);
 }

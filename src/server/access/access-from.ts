@@ -1,5 +1,11 @@
-import type { Access, Connection, Credentials, Grant, SessionToken } from './access.js';
-import { AccessRefusal } from './refusal.js';
+import {
+  type Access,
+  AccessRefusal,
+  type Connection,
+  type Credentials,
+  type Grant,
+  type SessionToken,
+} from './access.js';
 import { parseAuthorization, type Presented } from './authorization.js';
 import { certificateUser, type PeerFinder, peerFinder } from './peers.js';
 import { type Attempt, LoginLimits, parseHtpasswd, Passwords, type Users } from './passwords.js';

@@ -11,7 +11,7 @@ import {
   MAX_LOGIN_FAILURES_PER_USER,
   MAX_WAITING_LOGINS,
 } from '../../limits.js';
-import { RecentMap } from '../../model/memo.js';
+import { RecentMap } from '../../model/collections.js';
 
 /** Bcrypt hashes by user name, in Unicode's form NFC. */
 export type Users = ReadonlyMap<string, string>;

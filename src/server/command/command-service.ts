@@ -11,8 +11,7 @@ import {
   MAX_COMMANDS_AT_ONCE,
   MAX_TRACEPARENT_BYTES,
 } from '../../limits.js';
-import type { Connection, Grant } from '../access/access.js';
-import { AccessRefusal, refuseAction, refuseCredentials } from '../access/refusal.js';
+import { AccessRefusal, type Connection, type Grant, refuseAction, refuseCredentials } from '../access/access.js';
 import { authorizationIn, connectionOfRequest, fitting, headerText } from '../exchange.js';
 import { answerTo, HttpFailure } from '../failure.js';
 import { loggedPath, type RequestReport } from '../service/access-log.js';

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isStoreError, StoreError } from '../../errors.js';
 import { MAX_MIRROR_CLIENTS, MIRROR_LOOK_MS, MIRROR_RETRY_MS } from '../../limits.js';
 import { type Descriptor, type Digest, isContentName, isDigest } from '../../model/digest.js';
-import { RecentMap } from '../../model/memo.js';
+import { RecentMap } from '../../model/collections.js';
 import { familiarReference } from '../../model/reference.js';
 import type { RegistryOptions } from '../../registry-client/registry-session.js';
 import type { EventStore } from '../../store/event-store.js';

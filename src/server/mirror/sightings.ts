@@ -1,6 +1,6 @@
 import { MAX_SIGHTED_TAGS } from '../../limits.js';
 import { type Digest, isDigest } from '../../model/digest.js';
-import { RecentMap } from '../../model/memo.js';
+import { RecentMap } from '../../model/collections.js';
 import { familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
 

@@ -1,5 +1,5 @@
 import { MAX_MIRROR_CLIENTS } from '../../limits.js';
-import { RecentMap } from '../../model/memo.js';
+import { RecentMap } from '../../model/collections.js';
 import { RegistryClient } from '../../registry-client/registry-client.js';
 import { type RegistryOptions, RegistrySession } from '../../registry-client/registry-session.js';
 import type { CompiledRule } from './rules.js';

@@ -1,3 +1,4 @@
+import { ofLength } from '../../model/bytes.js';
 import { isDigest } from '../../model/digest.js';
 import type { AppendOptions, ByteRange, RegistryBlob, Upload } from '../../store/registry-store.js';
 import { bodyOf, isUnchanged, lent, streamed } from '../exchange.js';
@@ -127,17 +128,13 @@ async function append({ c, path }: RegistryExchange, upload: Upload, options?: A
 }
 
 /** Yields a body as long as its range. @throws {HttpFailure} SIZE_INVALID for a shorter or longer one */
-async function* measured(body: AsyncIterable<Uint8Array>, { first, last }: ByteRange): AsyncGenerator<Uint8Array> {
+function measured(body: AsyncIterable<Uint8Array>, { first, last }: ByteRange): AsyncIterable<Uint8Array> {
   const size = last - first + 1;
-  let found = 0;
-  for await (const chunk of body) {
-    found += chunk.length;
-    if (found > size) break;
-    yield chunk;
-  }
-  if (found === size) return;
-  const shown = found > size ? 'more' : String(found);
-  throw new HttpFailure(400, 'SIZE_INVALID', `the chunk has ${shown} bytes, and its range ${size}`);
+  return ofLength(
+    body,
+    size,
+    (found) => new HttpFailure(400, 'SIZE_INVALID', `the chunk has ${found} bytes, and its range ${size}`),
+  );
 }
 
 /** Whether the blob is in the repository now: it was in the one named, or in any if none is named. */

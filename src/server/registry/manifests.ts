@@ -1,6 +1,7 @@
 import { bareType, OCI_INDEX } from '../../archive/documents.js';
 import { MAX_PUSHED_MANIFEST_BYTES, MAX_TAGS_OF_PUSH } from '../../limits.js';
 import { readBounded } from '../../model/bytes.js';
+import { countBefore } from '../../model/collections.js';
 import { isContentName } from '../../model/digest.js';
 import { bodyOf, callerOrigin, isUnchanged } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
@@ -152,21 +153,10 @@ function pageOf(
   if (n !== undefined && !/^\d{1,9}$/.test(n)) {
     throw new HttpFailure(400, 'UNSUPPORTED', `n must be a whole number: ${JSON.stringify(n.slice(0, 20))}`);
   }
-  const start = last === undefined ? 0 : after(all, last);
+  const start = last === undefined ? 0 : countBefore(all.length, (place) => (all[place] ?? '') <= last);
   const page = all.slice(start, n === undefined ? undefined : start + Number(n));
   const end = page.at(-1);
   if (start + page.length === all.length || end === undefined) return { page, headers: {} };
   const next = `${path}?last=${encodeURIComponent(end)}&n=${n}`;
   return { page, headers: { link: `<${next}>; rel="next"` } };
-}
-
-/** Where in sorted texts those after `last` begin. */
-function after(sorted: readonly string[], last: string): number {
-  let [low, high] = [0, sorted.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((sorted[middle] ?? '') > last) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }

@@ -1,5 +1,6 @@
 import type { Page } from '../../../projections/projection.js';
 import type { Log } from '../../log/log.js';
+import { countBefore } from '../../model/collections.js';
 import type { Subject } from '../../model/subjects.js';
 import type { CompiledFilter } from './event-filter.js';
 
@@ -110,25 +111,15 @@ export class StretchReader {
   async #readSearched(searched: Searched, { reverse, size, signal, ...range }: StretchRange): Promise<Stretch> {
     const first = Math.max(range.first, searched.first);
     const last = Math.min(range.last, searched.last);
-    const start = countBelow(searched.seqs, first);
-    const end = countBelow(searched.seqs, last + 1);
+    const countBelow = (seq: number): number =>
+      countBefore(searched.seqs.length, (place) => (searched.seqs[place] as number) < seq);
+    const [start, end] = [countBelow(first), countBelow(last + 1)];
     const seqs = reverse
       ? searched.seqs.slice(Math.max(start, end - size), end).reverse()
       : searched.seqs.slice(start, Math.min(end, start + size));
     const events = seqs.length === 0 ? [] : await this.#log.eventsOf(seqs, { signal });
     return { events, end: events.at(-1)?.seq ?? (reverse ? first : last) };
   }
-}
-
-/** Returns how many of the ascending `seqs` are below `seq`: a binary search. */
-function countBelow(seqs: readonly number[], seq: number): number {
-  let [low, high] = [0, seqs.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((seqs[middle] as number) < seq) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 async function firstPage(pages: AsyncIterable<Page>): Promise<Page> {

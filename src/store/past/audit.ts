@@ -3,6 +3,7 @@ import type { Erasure } from '../../../projections/content.js';
 import type { LogPoint } from '../../log/log.js';
 import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/digest.js';
 import {
+  type Envelope,
   type LayerFacts,
   type PlatformImage,
   type ReferenceRemoved,
@@ -116,8 +117,11 @@ export interface PastStore extends ImageReads, ArtifactReads {
   };
 }
 
-/** A period in which a reference kept one target; excludes the event that ended it. */
-export interface ReferenceInterval {
+/**
+ * A period in which a reference kept one target; excludes the event that ended it. Seq and envelope
+ * are those of the event that began it.
+ */
+export interface ReferenceInterval extends Omit<Envelope, 'time' | 'clock' | 'transaction'> {
   readonly reference: string;
   /** Absent if it pointed at an artifact or an index without images. */
   readonly image?: ImageId | undefined;
@@ -129,16 +133,8 @@ export interface ReferenceInterval {
   readonly target?: Digest | undefined;
   /** The image of each platform, for a multi-platform reference. */
   readonly platforms?: readonly PlatformImage[] | undefined;
-  /** Time (milliseconds since the epoch) and seq of the event that began it, and its envelope. */
+  /** Time of the event that began it, milliseconds since the epoch. */
   readonly from: number;
-  readonly seq: number;
-  readonly actor: string;
-  readonly reason?: string | undefined;
-  readonly requestId?: string | undefined;
-  readonly via?: string | undefined;
-  readonly address?: string | undefined;
-  readonly agent?: string | undefined;
-  readonly traceparent?: string | undefined;
   /** Time and seq of the event that ended it; absent while it lasts. */
   readonly until?: number | undefined;
   readonly untilSeq?: number | undefined;

@@ -20,7 +20,7 @@ import type { LayersByBlob } from './layers-by-blob.js';
 import { checkedManifest, type PushedManifest } from './pushed-manifest.js';
 import type { Members } from './members.js';
 import type { Repositories, RepositoryLocks } from './repositories.js';
-import { readPushed } from '../../archive/read-pushed.js';
+import { readPushed } from '../../archive/read-archive.js';
 import { MAX_RECORD_BYTES } from '../../limits.js';
 import { discardStaged, loadContents } from '../archives/load-archive.js';
 import type { WriteOptions } from '../store.js';

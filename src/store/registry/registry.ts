@@ -6,7 +6,7 @@ import { isStoreError, loadCode } from '../../errors.js';
 import type { Measurement } from '../../archive/layer-meter.js';
 import { MAX_KEPT_PAST_REGISTRIES, MAX_SEARCHED_REPOSITORIES } from '../../limits.js';
 import { type ContentName, type Digest, type ImageId, isContentName } from '../../model/digest.js';
-import { RecentMap } from '../../model/memo.js';
+import { RecentMap } from '../../model/collections.js';
 import type { Referrer } from '../artifacts.js';
 import { refuseErased } from '../commands/decision.js';
 import { decideConfirm, decideRemoveReferences } from '../commands/tag.js';

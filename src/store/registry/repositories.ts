@@ -3,7 +3,7 @@ import type { Page } from '../../../projections/projection.js';
 import type { Views } from '../../../projections/views.js';
 import { MAX_KEPT_REPOSITORIES, MAX_KEPT_TAG_LISTS } from '../../limits.js';
 import type { ContentName, Digest, ImageId } from '../../model/digest.js';
-import { RecentMap } from '../../model/memo.js';
+import { RecentMap } from '../../model/collections.js';
 import { linksOf } from './pushed-manifest.js';
 import { type Document, type Members, RepositoryMembers, type Root } from './members.js';
 

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { StoreError } from '../../errors.js';
 import type { Measurement } from '../../archive/layer-meter.js';
 import type { ContentName, Digest } from '../../model/digest.js';
-import { RecentMap } from '../../model/memo.js';
+import { RecentMap } from '../../model/collections.js';
 import { Mutex, writeNewFile } from '../files/files.js';
 import { type BlobStore, StagedBlob } from '../layers/blob-store.js';
 import type { FoundBlob, UploadFolder } from './upload-folder.js';

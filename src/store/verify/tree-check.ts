@@ -10,6 +10,7 @@ import {
   TILE_WIDTH,
 } from '../../log/merkle.js';
 import { equalBytes } from '../../model/bytes.js';
+import { countBefore } from '../../model/collections.js';
 import { bytesToHex, HASH_BYTES } from '../../model/digest.js';
 
 /** A set of seqs added in ascending order, as ranges. */
@@ -23,14 +24,7 @@ export class SeqRanges {
   }
 
   has(seq: number): boolean {
-    let low = 0;
-    let high = this.#ranges.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#ranges[middle]?.last ?? 0) < seq) low = middle + 1;
-      else high = middle;
-    }
-    const range = this.#ranges[low];
+    const range = this.#ranges[countBefore(this.#ranges.length, (place) => (this.#ranges[place]?.last ?? 0) < seq)];
     return range !== undefined && range.first <= seq;
   }
 }

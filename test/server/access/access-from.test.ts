@@ -9,8 +9,13 @@ import {
   MAX_LOGIN_FAILURES_PER_USER,
   SESSION_TOKEN_MS,
 } from '../../../src/limits.js';
-import { type Access, type Credentials, type Grant, localAccess } from '../../../src/server/access/access.js';
-import { AccessRefusal } from '../../../src/server/access/refusal.js';
+import {
+  type Access,
+  AccessRefusal,
+  type Credentials,
+  type Grant,
+  localAccess,
+} from '../../../src/server/access/access.js';
 import { accessFrom } from '../../../src/server/access/access-from.js';
 import type { AccessOptions, Rule } from '../../../src/server/access/options.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';

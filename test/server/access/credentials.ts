@@ -1,5 +1,4 @@
-import type { Connection, Credentials } from '../../../src/server/access/access.js';
-import type { AccessRefusal } from '../../../src/server/access/refusal.js';
+import type { AccessRefusal, Connection, Credentials } from '../../../src/server/access/access.js';
 
 /** Lines that `htpasswd -nbB` of Apache 2.4 wrote: alice has `correct horse`, zoë `pässwort`, each with its own cost. */
 export const htpasswdLines = {

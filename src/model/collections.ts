@@ -44,3 +44,17 @@ export class RecentMap<Key, Value> extends Map<Key, Value> {
     return this;
   }
 }
+
+/**
+ * Returns how many of `count` sorted places `isBefore` accepts: all up to some place, and none after.
+ * A binary search.
+ */
+export function countBefore(count: number, isBefore: (place: number) => boolean): number {
+  let [low, high] = [0, count];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (isBefore(middle)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
