@@ -28,11 +28,11 @@ export async function pullImage(c: DockerExchange, docker: Docker, fromImage: st
       if (asked.tag !== undefined || asked.digest !== undefined) {
         return pullOne(c, docker, formatReference(asked), { session, tell });
       }
-      const values: object[] = [];
+      const values: (readonly object[])[] = [];
       for (const each of await tagsOf(asked, session)) {
-        values.push(...(await pullOne(c, docker, formatReference({ ...asked, tag: each }), { session, tell })));
+        values.push(await pullOne(c, docker, formatReference({ ...asked, tag: each }), { session, tell }));
       }
-      return values;
+      return values.flat();
     }),
   );
 }
@@ -130,17 +130,17 @@ export async function pushed(c: DockerExchange, docker: Docker, given: string): 
   const options = { credentials: credentialsOf(c), signal, platform: platformOf(platform) };
   return withProgress(c, docker, shown, (onProgress) =>
     asAnswer(async () => {
-      const values: object[] = [{ status: `The push refers to repository [${repository}]` }];
+      const values: (readonly object[])[] = [[{ status: `The push refers to repository [${repository}]` }]];
       for (const name of names) {
         const { tag: Tag = '' } = parseReference(name);
         const { digest, notices } = await pushImage(store, { name, target: name }, { ...options, onProgress });
-        values.push(
+        values.push([
           ...notices.map((status) => ({ status })),
           { status: `${Tag}: digest: ${digest}` },
           { progressDetail: {}, aux: { Tag, Digest: digest } },
-        );
+        ]);
       }
-      return values;
+      return values.flat();
     }),
   );
 }
