@@ -5,7 +5,7 @@ import { type ErrorCode, isStoreError } from '../../errors.js';
 import type { ImageId } from '../../model/digest.js';
 import type { StoredEvent } from '../../model/events.js';
 import { type Image, labelsIn } from '../../model/image.js';
-import { Memo } from '../../model/memo.js';
+import { Memo } from '../../model/collections.js';
 import { familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
 import { HttpFailure } from '../failure.js';
