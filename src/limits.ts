@@ -362,6 +362,8 @@ export const REGISTRY_IDLE_MS = 60_000;
 export const MAX_WHOLE_UPLOAD_BYTES = 1024 * 1024;
 /** Rest of a refused upload that is read before the answer: Docker's SDKs see none while they still send. */
 export const MAX_DISCARDED_BODY_BYTES = 16 * 1024 * 1024;
+/** How long that takes at most: the answer does not wait for a client that sends nothing. */
+export const DISCARDED_BODY_MS = 2_000;
 /** Blob of a pull kept in memory until its turn comes; a larger one waits in a file. */
 export const MAX_WAITING_BLOB_BYTES = 1024 * 1024;
 /** File of credentials, as docker and podman write it. */
@@ -406,3 +408,19 @@ export const MAX_DEAD_LETTERS = 100;
 export const MAX_PAGE_BYTES = 32 * 1024 * 1024;
 /** New events that the page holds back until they are checked; of more it shows that it checks. */
 export const MAX_PAGE_PENDING_EVENTS = 10_000;
+/** Events between two moments that the page reads to compare them, references apart: the last ones. */
+export const MAX_PAGE_COMPARED_EVENTS = 50_000;
+/** Newest events of artifacts from which the page knows what is about an image. */
+export const MAX_PAGE_ARTIFACT_EVENTS = 20_000;
+/** Events that the page reads to find which images share the layers of one. */
+export const MAX_PAGE_SHARING_EVENTS = 20_000;
+/** Generations of parents, and children, that the page shows of an image. */
+export const MAX_PAGE_ANCESTORS = 50;
+export const MAX_PAGE_CHILDREN = 100;
+/** Digests that the beginning of one stands for on the page. */
+export const MAX_PAGE_DIGESTS = 50;
+/** Newest periods of a reference that the page draws; lists with who and why. */
+export const MAX_PAGE_PERIODS = 300;
+export const MAX_PAGE_LISTED_PERIODS = 100;
+/** Events of one transaction that the page lists. */
+export const MAX_PAGE_TRANSACTION_EVENTS = 200;

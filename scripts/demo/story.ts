@@ -46,7 +46,14 @@ export async function tellStory(
 function sayWhatToTry(stage: Stage, directory: string): void {
   stage.say('The store stays. Ask it:');
   stage.line(`export IMAGELOG_STORE='${directory.replaceAll("'", "'\\''")}'`);
-  for (const words of [`refs ${TAG}`, `log --reference ${TAG}`, "at 'last tuesday' images", 'verify', 'help'])
+  for (const words of [
+    `refs ${TAG}`,
+    `log --reference ${TAG}`,
+    "at 'last tuesday' images",
+    'verify',
+    'page -o log.html',
+    'help',
+  ])
     stage.line(`node dist/src/cli/main.js ${words}`);
 }
 

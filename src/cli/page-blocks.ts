@@ -23,6 +23,8 @@ export interface EmbedOptions {
   readonly checkpoint: string;
   readonly key: string | undefined;
   readonly madeAt: number;
+  /** The moment where it ends, if it is made as of one before. */
+  readonly until?: number | undefined;
   /** Bytes that the document may have, and those of its template. */
   readonly limitBytes: number;
   readonly templateBytes: number;
@@ -39,7 +41,7 @@ const FACTS_BYTES = 512;
 /** A log as blocks of a document: the newest events that fit the limit, and then the newest contents. */
 export async function embedLog(
   store: Pick<EventStore, 'readTile' | 'readContent'>,
-  { size, checkpoint, key, madeAt, limitBytes, templateBytes, onProgress }: EmbedOptions,
+  { size, checkpoint, key, madeAt, until, limitBytes, templateBytes, onProgress }: EmbedOptions,
 ): Promise<{ readonly log: EmbeddedLog; readonly blocks: EmbeddedBlocks }> {
   const records: string[] = [];
   const witnesses: Uint8Array[] = [];
@@ -73,6 +75,7 @@ export async function embedLog(
     ...(key === undefined ? {} : { key }),
     first: size === 0 ? 1 : first,
     madeAt,
+    ...(until === undefined ? {} : { until }),
     recordBlocks: records.length,
     contentBlocks: contents.firsts,
     leftOut: { contents: contents.leftOut, limitBytes },

@@ -1,5 +1,6 @@
 import { type ArtifactsView, artifactsProjection } from '../../projections/artifacts.js';
 import { imagesOf } from '../../projections/references.js';
+import { MAX_PAGE_ARTIFACT_EVENTS, MAX_PAGE_SHARING_EVENTS } from '../limits.js';
 import type { ChainId, Descriptor, Digest, ImageId } from '../model/digest.js';
 import type { ImageCreated, LayerFacts, ReferenceSet, StoredEvent } from '../model/events.js';
 import type { Reading } from './reading.js';
@@ -9,10 +10,6 @@ import type { ReferencePeriod } from './timeline.js';
 
 /** Records that are read at the same time. */
 const READ_AT_ONCE = 64;
-/** Events of artifacts that are kept, the newest; of earlier ones nothing is known. */
-const MOST_ARTIFACT_EVENTS = 20_000;
-/** Events that are read to find which images share layers. */
-const MOST_SHARING_EVENTS = 20_000;
 
 /** Reads events in order. */
 export async function readEvents(reading: Reading, seqs: ArrayLike<number>): Promise<StoredEvent[]> {
@@ -106,6 +103,16 @@ export async function imageAt(reading: Reading, id: ImageId, seq: number): Promi
   };
 }
 
+/** Returns the metadata of an image after event `seq`; reads events only if some was ever set. */
+export async function metadataAt(reading: Reading, id: ImageId, seq: number): Promise<Map<string, Uint8Array>> {
+  const { timeline } = reading;
+  const seqs = timeline.eventsAbout(id).filter((each) => each <= seq);
+  if (!seqs.some((each) => timeline.type(each) === 'MetadataSet')) return new Map();
+  const fold = new ImageFold(id);
+  for (const event of await readEvents(reading, seqs)) fold.add(event);
+  return fold.metadata;
+}
+
 class ImageFold {
   readonly #id: ImageId;
   created: (StoredEvent & ImageCreated) | undefined;
@@ -154,15 +161,30 @@ interface ChainState {
   readonly isPresent: boolean;
   readonly images: ReadonlySet<ImageId>;
   readonly above: ReadonlySet<ChainId>;
+  /** Events that were read, and whether there are more. */
+  readonly events: number;
+  readonly isCut: boolean;
 }
 
-/** Folds the events about a chain of layers, up to event `seq`. */
-export async function chainAt(reading: Reading, chainId: ChainId, seq: number): Promise<ChainState> {
+/** Events about one chain of an image that are read in any case: the first of them tells of the layer. */
+const LEAST_CHAIN_EVENTS = 100;
+
+/** Folds the first `most` events about a chain of layers, up to event `seq`. */
+export async function chainAt(
+  reading: Reading,
+  {
+    chainId,
+    seq,
+    most = LEAST_CHAIN_EVENTS,
+  }: { readonly chainId: ChainId; readonly seq: number; readonly most?: number },
+): Promise<ChainState> {
   let known: LayerFacts | undefined;
   let isPresent = false;
   const images = new Set<ImageId>();
   const above = new Set<ChainId>();
-  for (const event of await eventsAbout(reading, chainId, seq)) {
+  const about = reading.timeline.eventsAbout(chainId).filter((each) => each <= seq);
+  const events = about.subarray(0, most);
+  for (const event of await readEvents(reading, events)) {
     if (event.type === 'ImageCreated' && event.chainId === chainId) images.add(event.image);
     else if (event.type === 'ImageDeleted') images.delete(event.image);
     else if (event.type === 'LayerAdded' || event.type === 'LayerRemoved') {
@@ -174,17 +196,17 @@ export async function chainAt(reading: Reading, chainId: ChainId, seq: number): 
       else above.delete(event.chainId);
     }
   }
-  return { known, isPresent, images, above };
+  return { known, isPresent, images, above, events: events.length, isCut: events.length < about.length };
 }
 
-/** How many images have a layer. */
-export interface Sharing {
-  readonly images: number;
+/** A layer, and how many images have it. */
+interface Sharing extends Pick<ChainState, 'known' | 'isPresent'> {
+  readonly others: number;
   /** Whether there may be more: too many events would have to be read. */
   readonly isCut: boolean;
 }
 
-/** Returns for each chain of an image, bottom first, how many other images have it too after event `seq`. */
+/** Returns each layer of an image, bottom first, and how many other images have it too after event `seq`. */
 export async function sharingOf(
   reading: Reading,
   { chains, image, seq }: { readonly chains: readonly ChainId[]; readonly image: ImageId; readonly seq: number },
@@ -192,19 +214,23 @@ export async function sharingOf(
   const found: Sharing[] = [];
   const users = new Set<ImageId>();
   const seen = new Set<ChainId>();
-  let events = 0;
+  let left = MAX_PAGE_SHARING_EVENTS;
+  let isCut = false;
   for (const chain of [...chains].reverse()) {
+    const own = await chainAt(reading, { chainId: chain, seq, most: Math.max(LEAST_CHAIN_EVENTS, left) });
     // What has the chain above has this one too: each is walked once.
     const waiting: ChainId[] = [chain];
-    for (let next = waiting.pop(); next !== undefined && events < MOST_SHARING_EVENTS; next = waiting.pop()) {
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       if (seen.has(next)) continue;
       seen.add(next);
-      events += reading.timeline.eventsAbout(next).length;
-      const { images, above } = await chainAt(reading, next, seq);
-      for (const each of images) if (each !== image) users.add(each);
-      for (const each of above) waiting.push(each);
+      const state = next === chain ? own : await chainAt(reading, { chainId: next, seq, most: left });
+      left = Math.max(0, left - state.events);
+      isCut ||= state.isCut;
+      for (const each of state.images) if (each !== image) users.add(each);
+      for (const each of state.above) waiting.push(each);
     }
-    found.push({ images: users.size, isCut: events >= MOST_SHARING_EVENTS });
+    const { known, isPresent } = own;
+    found.push({ known, isPresent, others: users.size, isCut });
   }
   return found.reverse();
 }
@@ -228,9 +254,9 @@ export async function artifactsAt(reading: Reading, seq: number): Promise<Artifa
     const type = timeline.type(each);
     if (type === 'ArtifactAdded' || type === 'ArtifactRemoved') seqs.push(each);
   }
-  const all = [...known.events, ...(await readEvents(reading, seqs.slice(-MOST_ARTIFACT_EVENTS)))];
-  const isCut = known.isCut || all.length > MOST_ARTIFACT_EVENTS || seqs.length > MOST_ARTIFACT_EVENTS;
-  const events = all.slice(-MOST_ARTIFACT_EVENTS);
+  const all = [...known.events, ...(await readEvents(reading, seqs.slice(-MAX_PAGE_ARTIFACT_EVENTS)))];
+  const isCut = known.isCut || all.length > MAX_PAGE_ARTIFACT_EVENTS || seqs.length > MAX_PAGE_ARTIFACT_EVENTS;
+  const events = all.slice(-MAX_PAGE_ARTIFACT_EVENTS);
   artifactEvents.set(reading, { last, events, isCut });
   let view = artifactsProjection.initial();
   for (const event of events) if (event.seq <= seq) view = artifactsProjection.evolve(view, event);

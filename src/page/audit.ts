@@ -1,6 +1,5 @@
 import type { Digest } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
-import { factsOf } from '../model/event-table.js';
 import { parseMoment } from '../model/moment.js';
 import { familiarReference } from '../model/reference.js';
 import { readEvents } from './as-of.js';
@@ -93,7 +92,7 @@ function moveOf(event: StoredEvent): Move[] {
 
 /** Something that was deleted, removed or erased. */
 export interface Removal {
-  /** As a transaction says it: `rm image`, `untag tag`, `erase blob`. */
+  /** What happened to it: `image deleted`, `name removed`, `artifact removed`, `content erased`. */
   readonly what: string;
   /** The name, or the digest of what is gone. */
   readonly key: string;
@@ -101,11 +100,11 @@ export interface Removal {
 }
 
 /** What is a deletion or an erasure. */
-const REMOVALS: ReadonlySet<StoredEvent['type']> = new Set([
-  'ImageDeleted',
-  'ReferenceRemoved',
-  'ArtifactRemoved',
-  'ContentErased',
+const REMOVALS: ReadonlyMap<StoredEvent['type'], string> = new Map([
+  ['ImageDeleted', 'image deleted'],
+  ['ReferenceRemoved', 'name removed'],
+  ['ArtifactRemoved', 'artifact removed'],
+  ['ContentErased', 'content erased'],
 ]);
 
 /** Images and artifacts deleted, names removed and bytes erased in a period. */
@@ -116,7 +115,7 @@ export async function auditRemovals(reading: Reading, { limit, ...period }: Limi
   for (let seq = range.first; seq <= range.last; seq++) if (REMOVALS.has(timeline.type(seq))) found.push(seq);
   const events = await readEvents(reading, found.slice(-limit).reverse());
   const rows = events.map((event) => ({
-    what: factsOf(event).does.join(' '),
+    what: REMOVALS.get(event.type) ?? '',
     key: keyOf(event),
     event: eventLine(event),
   }));

@@ -1,25 +1,31 @@
-import type { ChainId, Digest, ImageId } from '../model/digest.js';
-import type { StoredEvent } from '../model/events.js';
+import { MAX_PAGE_COMPARED_EVENTS } from '../limits.js';
+import { metadataText } from '../log/event-json.js';
+import { bytesToHex, type ChainId, type Digest, type ImageId } from '../model/digest.js';
+import type { LayerFacts, StoredEvent } from '../model/events.js';
 import { identifiedImage } from '../model/image.js';
 import { familiarReference } from '../model/reference.js';
+import { shortId, sizeText } from '../model/texts.js';
 import { sameTarget } from '../../projections/references.js';
-import { imageAt, readEvents } from './as-of.js';
+import { imageAt, metadataAt, readEvents } from './as-of.js';
 import { configKeys } from './config-keys.js';
 import { type EventLine, eventLine } from './event-line.js';
 import { imageNamed, type LayerLine, layersOf } from './image-card.js';
 import type { Reading } from './reading.js';
 import type { ReferenceChange } from './timeline.js';
 
-/** A name, image or artifact that is not the same at two moments: as `imagelog diff` tells it. */
+/** What a comparison of moments tells of, in the order of `imagelog diff`. */
+export const DIFFERENCE_KINDS = ['reference', 'image', 'artifact', 'parent', 'metadata', 'layer'] as const;
+
+/** What is not the same at two moments: as `imagelog diff` tells it. */
 export interface Difference {
-  readonly kind: 'reference' | 'image' | 'artifact';
+  readonly kind: (typeof DIFFERENCE_KINDS)[number];
   readonly change: 'added' | 'removed' | 'changed';
-  /** Canonical reference, image id, or digest of an artifact. */
+  /** Canonical reference, image id, digest of an artifact, `<image id>/<metadata key>`, or chain id. */
   readonly key: string;
   readonly name: string;
-  /** What the name pointed at, or the image or artifact itself; undefined where it was not there. */
-  readonly before: Digest | undefined;
-  readonly after: Digest | undefined;
+  /** A digest, or a text for metadata and layers; undefined where it was not there. */
+  readonly before: string | undefined;
+  readonly after: string | undefined;
   /** The last event that changed it. */
   readonly event: EventLine;
 }
@@ -33,12 +39,9 @@ export interface MomentDifferences {
   /** In event order within each kind; the first `limit`. */
   readonly rows: readonly Difference[];
   readonly count: number;
-  /** Whether there are more images and artifacts: too many came and went. */
+  /** Whether there are more than references: too much came and went. */
   readonly isCut: boolean;
 }
-
-/** Events of images and artifacts that are read between two moments. */
-const MOST_LIFE_EVENTS = 50_000;
 
 /** A difference before its event is read. */
 interface Found extends Omit<Difference, 'event'> {
@@ -63,7 +66,14 @@ export async function compareMoments(
 
 function countsOf(all: readonly Found[]): MomentDifferences['counts'] {
   const none = (): Record<Difference['change'], number> => ({ added: 0, removed: 0, changed: 0 });
-  const counts = { reference: none(), image: none(), artifact: none() };
+  const counts = {
+    reference: none(),
+    image: none(),
+    artifact: none(),
+    parent: none(),
+    metadata: none(),
+    layer: none(),
+  };
   for (const { kind, change } of all) counts[kind][change] += 1;
   return counts;
 }
@@ -72,21 +82,33 @@ async function namesThatDiffer(reading: Reading, from: number, to: number): Prom
   const { timeline } = reading;
   const found: Found[] = [];
   for (const [row, reference] of timeline.names.texts.entries()) {
-    const after = thereIn(timeline.referenceAt(row, to));
-    const before = thereIn(timeline.referenceAt(row, from));
-    if (after?.seq === before?.seq || (await isSame(reading, before, after))) continue;
-    const seq = timeline.eventsOfReference(row).findLast((each) => each <= to) ?? to;
+    const after = timeline.referenceAt(row, to);
+    const before = timeline.referenceAt(row, from);
+    if (after === undefined || after.seq === before?.seq) continue;
+    if (await isSame(reading, thereIn(before), thereIn(after))) continue;
+    const seqs = timeline.eventsOfReference(row);
+    const was = before === undefined ? await pointedBefore(reading, seqs[0]) : pointedBy(before);
+    const is = pointedBy(after);
+    if (was === undefined && is === undefined) continue;
+    // Of what is left out, nothing but the image or the target is known.
+    if (before === undefined && was === is) continue;
+    const seq = seqs.findLast((each) => each <= to) ?? to;
     const name = familiarReference(reference);
-    found.push({
-      kind: 'reference',
-      change: changeOf(before, after),
-      key: reference,
-      name,
-      ...sides(before, after),
-      seq,
-    });
+    found.push({ kind: 'reference', change: changeOf(was, is), key: reference, name, before: was, after: is, seq });
   }
   return found.sort((a, b) => a.seq - b.seq);
+}
+
+function pointedBy(change: ReferenceChange): Digest | undefined {
+  return change.isRemoved ? undefined : (change.image ?? change.target);
+}
+
+/** What a reference pointed at before its first event that is here: of a log whose first events are left out. */
+async function pointedBefore(reading: Reading, seq: number | undefined): Promise<Digest | undefined> {
+  if (seq === undefined || reading.timeline.first === 1) return undefined;
+  const event = await reading.event(seq);
+  if (event.type === 'ReferenceRemoved') return event.image ?? event.target;
+  return event.type === 'ReferenceSet' ? (event.previous ?? event.previousTarget) : undefined;
 }
 
 function thereIn(change: ReferenceChange | undefined): ReferenceChange | undefined {
@@ -105,11 +127,7 @@ function changeOf(before: unknown, after: unknown): Difference['change'] {
   return after === undefined ? 'removed' : 'changed';
 }
 
-function sides(before?: ReferenceChange, after?: ReferenceChange): Pick<Difference, 'before' | 'after'> {
-  return { before: before?.image ?? before?.target, after: after?.image ?? after?.target };
-}
-
-/** Images and artifacts that are there at one of two moments only. */
+/** What else than a reference is not the same at two moments. */
 async function livesThatDiffer(
   reading: Reading,
   from: number,
@@ -120,55 +138,105 @@ async function livesThatDiffer(
   for (let seq = Math.max(from + 1, timeline.first); seq <= to; seq++) {
     if (LIVES.has(timeline.type(seq))) seqs.push(seq);
   }
-  const isCut = seqs.length > MOST_LIFE_EVENTS;
-  const lives = new Map<
-    Digest,
-    { readonly kind: 'image' | 'artifact'; wasThere: boolean; isThere: boolean; seq: number }
-  >();
-  for (const event of await readEvents(reading, seqs.slice(-MOST_LIFE_EVENTS))) {
-    const life = lifeOf(event);
-    if (life === undefined) continue;
-    const { digest, kind, isThere, wasThere } = life;
-    const known = lives.get(digest) ?? { kind, wasThere, isThere, seq: event.seq };
-    lives.set(digest, { ...known, isThere, seq: event.seq });
+  const lives = new Map<string, Life & { readonly seq: number }>();
+  const metadata = new Map<ImageId, Map<string, Uint8Array>>();
+  for (const event of await readEvents(reading, seqs.slice(-MAX_PAGE_COMPARED_EVENTS))) {
+    if (METADATA.has(event.type) && 'image' in event && event.image !== undefined && !metadata.has(event.image)) {
+      metadata.set(event.image, await metadataAt(reading, event.image, Math.max(from, event.seq - 1)));
+    }
+    for (const life of livesOf(event, metadata)) {
+      const id = `${life.kind} ${life.key}`;
+      const known = lives.get(id);
+      lives.set(id, { ...life, before: known === undefined ? life.before : known.before, seq: event.seq });
+    }
   }
-  const found = [...lives].flatMap(([digest, { kind, wasThere, isThere, seq }]): Found[] => {
-    if (wasThere === isThere) return [];
-    const [before, after] = wasThere ? [digest, undefined] : [undefined, digest];
-    return [{ kind, change: changeOf(before, after), key: digest, name: digest, before, after, seq }];
+  const found = [...lives.values()].flatMap(({ kind, key, name, before, after, seq }): Found[] => {
+    if (before?.value === after?.value) return [];
+    return [{ kind, change: changeOf(before, after), key, name, before: before?.text, after: after?.text, seq }];
   });
-  const rank = ({ kind, seq }: Found): number => (kind === 'image' ? 0 : timeline.last + 1) + seq;
-  return { found: found.sort((a, b) => rank(a) - rank(b)), isCut };
+  const rank = ({ kind, seq }: Found): number => DIFFERENCE_KINDS.indexOf(kind) * (timeline.last + 1) + seq;
+  return { found: found.sort((a, b) => rank(a) - rank(b)), isCut: seqs.length > MAX_PAGE_COMPARED_EVENTS };
 }
+
+const METADATA: ReadonlySet<StoredEvent['type']> = new Set(['MetadataSet', 'MetadataCleared', 'ImageDeleted']);
 
 const LIVES: ReadonlySet<StoredEvent['type']> = new Set([
+  ...METADATA,
   'ImageCreated',
-  'ImageDeleted',
+  'ParentSet',
+  'ParentCleared',
   'ArtifactAdded',
   'ArtifactRemoved',
+  'LayerAdded',
+  'LayerRemoved',
 ]);
 
-/** Whose life an event begins or ends, and whether it was there before and is after. */
-interface Life {
-  readonly digest: Digest;
-  readonly kind: 'image' | 'artifact';
-  readonly wasThere: boolean;
-  readonly isThere: boolean;
+/** One side of a difference: what tells it apart, and what is shown. */
+interface Side {
+  readonly value: string;
+  readonly text: string;
 }
 
-function lifeOf(event: StoredEvent): Life | undefined {
+/** What an event begins, changes or ends. */
+interface Life extends Pick<Difference, 'kind' | 'key' | 'name'> {
+  readonly before: Side | undefined;
+  readonly after: Side | undefined;
+}
+
+/** Returns all that an event changes. `metadata` is that of the images before it, and after it afterwards. */
+function livesOf(event: StoredEvent, metadata: ReadonlyMap<ImageId, Map<string, Uint8Array>>): Life[] {
   switch (event.type) {
     case 'ImageCreated':
-      return { digest: event.image, kind: 'image', wasThere: false, isThere: true };
-    case 'ImageDeleted':
-      return { digest: event.image, kind: 'image', wasThere: true, isThere: false };
+      return [digestLife('image', event.image, undefined, event.image)];
+    case 'ImageDeleted': {
+      const values = metadata.get(event.image) ?? new Map<string, Uint8Array>();
+      const cleared = [...values].map(([key, value]) => metadataLife(event.image, key, value, undefined));
+      values.clear();
+      const { image, parent } = event;
+      return [digestLife('image', image, image, undefined), digestLife('parent', image, parent, undefined), ...cleared];
+    }
+    case 'ParentSet':
+      return [digestLife('parent', event.image, event.previous, event.parent)];
+    case 'ParentCleared':
+      return [digestLife('parent', event.image, event.parent, undefined)];
     case 'ArtifactAdded':
-      return { digest: event.artifact.digest, kind: 'artifact', wasThere: false, isThere: true };
+      return [digestLife('artifact', event.artifact.digest, undefined, event.artifact.digest)];
     case 'ArtifactRemoved':
-      return { digest: event.artifact.digest, kind: 'artifact', wasThere: true, isThere: false };
+      return [digestLife('artifact', event.artifact.digest, event.artifact.digest, undefined)];
+    case 'LayerAdded':
+      return [layerLife(event, undefined, event)];
+    case 'LayerRemoved':
+      return [layerLife(event, event, undefined)];
+    case 'MetadataSet':
+    case 'MetadataCleared': {
+      const values = metadata.get(event.image);
+      const before = values?.get(event.key);
+      const after = event.type === 'MetadataSet' ? event.value : undefined;
+      if (after === undefined) values?.delete(event.key);
+      else values?.set(event.key, after);
+      return [metadataLife(event.image, event.key, before, after)];
+    }
     default:
-      return undefined;
+      return [];
   }
+}
+
+function digestLife(kind: Difference['kind'], key: Digest, before?: Digest, after?: Digest): Life {
+  const side = (digest?: Digest): Side | undefined => digest && { value: digest, text: digest };
+  return { kind, key, name: key, before: side(before), after: side(after) };
+}
+
+function layerLife({ chainId }: LayerFacts, before?: LayerFacts, after?: LayerFacts): Life {
+  const side = (layer?: LayerFacts): Side | undefined =>
+    layer && { value: [layer.size, layer.diffSize, layer.blob.digest].join(), text: sizeText(layer.diffSize) };
+  return { kind: 'layer', key: chainId, name: chainId, before: side(before), after: side(after) };
+}
+
+function metadataLife(image: ImageId, key: string, before?: Uint8Array, after?: Uint8Array): Life {
+  const side = (value?: Uint8Array): Side | undefined =>
+    value && { value: bytesToHex(value), text: metadataText(value) ?? sizeText(value.length) };
+  const name = `${shortId(image)} ${key}`;
+  return { kind: 'metadata', key: `${image}/${key}`, name, before: side(before), after: side(after) };
 }
 
 /** One of two images that are compared. */

@@ -1,4 +1,5 @@
 import { isStoreError, StoreError } from '../errors.js';
+import { MAX_PAGE_ANCESTORS, MAX_PAGE_CHILDREN, MAX_PAGE_DIGESTS } from '../limits.js';
 import { metadataText } from '../log/event-json.js';
 import { type BuildStep, buildSteps, layerChain } from '../model/history.js';
 import {
@@ -18,6 +19,7 @@ import { msOf } from '../model/timestamp.js';
 import { createdIn } from '../../projections/images.js';
 import { type RelatedArtifact, relatedArtifacts } from './about.js';
 import {
+  type ArtifactsState,
   artifactsAt,
   chainAt,
   eventsAbout,
@@ -71,6 +73,8 @@ export interface TreeImage {
 export interface IndexLine {
   readonly digest: Digest;
   readonly platforms: readonly PlatformImage[];
+  /** All that it holds, where it is kept as an artifact. */
+  readonly contains: readonly Descriptor[];
 }
 
 /** All of an image as of an event. */
@@ -84,6 +88,8 @@ export interface ImageCard {
   readonly deleted: EventLine | undefined;
   /** The event that erased its config since, at any time. */
   readonly erased: EventLine | undefined;
+  /** Why the config that came is not believed. */
+  readonly wrong: string | undefined;
   readonly platform: string;
   /** Bytes of the config. */
   readonly configSize: number | undefined;
@@ -99,7 +105,7 @@ export interface ImageCard {
   readonly steps: readonly BuildStep[] | undefined;
   readonly ancestors: readonly TreeImage[];
   readonly own: TreeImage;
-  /** The first MOST_CHILDREN. */
+  /** The first MAX_PAGE_CHILDREN. */
   readonly children: readonly TreeImage[];
   readonly childCount: number;
   readonly artifacts: readonly RelatedArtifact[];
@@ -124,6 +130,8 @@ export interface ArtifactCard {
   readonly added: EventLine;
   readonly removed: EventLine | undefined;
   readonly erased: EventLine | undefined;
+  /** Why the manifest that came is not believed. */
+  readonly wrong: string | undefined;
   readonly artifactType: string;
   readonly subject: Descriptor | undefined;
   readonly contains: readonly Descriptor[];
@@ -134,12 +142,6 @@ export interface ArtifactCard {
   readonly artifacts: readonly RelatedArtifact[];
   readonly isCut: boolean;
 }
-
-/** Parents and children that are shown. */
-const MOST_ANCESTORS = 50;
-const MOST_CHILDREN = 100;
-/** Digests with one beginning among which the only image or artifact is sought. */
-const MOST_CANDIDATES = 50;
 
 /** Returns the card of what a digest names; undefined for none of an image, manifest, index or artifact. */
 export async function card(
@@ -159,17 +161,19 @@ type Named =
   | { readonly artifact: StoredEvent & ArtifactAdded };
 
 async function namedBy(reading: Reading, digest: Digest): Promise<Named | undefined> {
-  let found: Named | undefined;
+  let [index, artifact, manifest]: (Named | undefined)[] = [];
   for (const event of await eventsAbout(reading, digest, reading.timeline.last)) {
-    if (event.type === 'ArtifactAdded' && event.artifact.digest === digest) return { artifact: event };
+    if (event.type === 'ArtifactAdded' && event.artifact.digest === digest) artifact ??= { artifact: event };
     if ('image' in event && event.image === digest) return { image: event.image, via: undefined };
     if (event.type === 'ManifestAdded' && event.manifest.digest === digest) {
-      found = { image: event.image, via: { kind: 'manifest', digest } };
+      manifest = { image: event.image, via: { kind: 'manifest', digest } };
     }
     if (event.type !== 'ReferenceSet' || event.target?.digest !== digest || event.image === undefined) continue;
-    found ??= { image: event.image, via: { kind: event.platforms === undefined ? 'manifest' : 'index', digest } };
+    if (event.platforms === undefined) manifest ??= { image: event.image, via: { kind: 'manifest', digest } };
+    else index ??= { image: event.image, via: { kind: 'index', digest } };
   }
-  return found;
+  // An index of images may be kept as an artifact too, for what else it holds: there is one card of both.
+  return index ?? artifact ?? manifest;
 }
 
 /** Returns the image of a config, manifest or index. @throws {StoreError} IMAGE_NOT_FOUND */
@@ -184,7 +188,7 @@ async function imageCard(
   { image: id, via, seq }: { readonly image: ImageId; readonly via: ImageCard['via']; readonly seq: number },
 ): Promise<ImageCard> {
   const state = await imageAt(reading, id, seq);
-  const bytes = await reading.content(id);
+  const { bytes, wrong } = await contentOf(reading, id);
   const image = bytes === undefined ? undefined : identifiedImage(bytes, id, state.parent);
   const { rows: layers, sizes } = await layersOf(reading, { state, image, seq });
   const sizeOf = new Map(layers.flatMap(({ chainId, size }) => (size === null ? [] : [[chainId, size] as const])));
@@ -197,25 +201,39 @@ async function imageCard(
     isPresent: state.isPresent,
     created: state.created && eventLine(state.created),
     deleted: state.deleted && eventLine(state.deleted),
-    erased: bytes === undefined ? await erasureOf(reading, id) : undefined,
+    erased: bytes === undefined && wrong === undefined ? await erasureOf(reading, id) : undefined,
+    wrong,
     platform: platformOf(state, image),
     configSize: state.created?.size,
     built: builtMs(state),
     manifests: state.manifests,
-    indexes: indexesOf(state, artifacts.indexesOf),
+    indexes: indexesOf(state, artifacts),
     names: await nameLines(reading, state.periods),
     layers,
     sizes,
     steps: image && buildSteps(image, table).reverse(),
     ancestors: await ancestorsOf(reading, state, seq),
     own: treeImage(state),
-    children: await treeImages(reading, state.children.slice(0, MOST_CHILDREN), seq),
+    children: await treeImages(reading, state.children.slice(0, MAX_PAGE_CHILDREN), seq),
     childCount: state.children.length,
     artifacts: await relatedArtifacts(reading, { state, artifacts, seq }),
     isCut: artifacts.isCut,
     metadata: [...state.metadata].sort().map(([key, value]) => [key, metadataText(value) ?? sizeText(value.length)]),
     config: bytes === undefined ? [] : [...configKeys(bytes)],
   };
+}
+
+/** Content that was checked, or why it is not believed: what the events tell is true without it. */
+async function contentOf(
+  reading: Reading,
+  digest: Digest,
+): Promise<{ readonly bytes: Uint8Array | undefined; readonly wrong: string | undefined }> {
+  try {
+    return { bytes: await reading.content(digest), wrong: undefined };
+  } catch (error) {
+    if (!isStoreError(error)) throw error;
+    return { bytes: undefined, wrong: error.message };
+  }
 }
 
 function platformOf({ created }: ImageState, image: Image | undefined): string {
@@ -251,22 +269,23 @@ async function nameLines(reading: Reading, periods: readonly NamedPeriod[]): Pro
   }));
 }
 
-function indexesOf(
-  { periods, manifests, id }: ImageState,
-  containing: ReadonlyMap<Digest, ReadonlySet<Digest>>,
-): IndexLine[] {
-  const indexes = new Map<Digest, IndexLine>();
+function indexesOf({ periods, manifests, id }: ImageState, artifacts: ArtifactsState): IndexLine[] {
+  const platforms = new Map<Digest, readonly PlatformImage[]>();
   for (const { event } of periods) {
-    const { target, platforms } = event;
-    if (target !== undefined && platforms !== undefined)
-      indexes.set(target.digest, { digest: target.digest, platforms });
-  }
-  for (const digest of [id, ...manifests.map((manifest) => manifest.digest)]) {
-    for (const index of containing.get(digest) ?? []) {
-      if (!indexes.has(index)) indexes.set(index, { digest: index, platforms: [] });
+    if (event.target !== undefined && event.platforms !== undefined) {
+      platforms.set(event.target.digest, event.platforms);
     }
   }
-  return [...indexes.values()];
+  const own = [id, ...manifests.map(({ digest }) => digest)];
+  const indexes = new Set([
+    ...platforms.keys(),
+    ...own.flatMap((digest) => [...(artifacts.indexesOf.get(digest) ?? [])]),
+  ]);
+  return [...indexes].map((digest) => ({
+    digest,
+    platforms: platforms.get(digest) ?? [],
+    contains: artifacts.byDigest.get(digest)?.contains ?? [],
+  }));
 }
 
 /** Returns the layers of an image, bottom first, by its config; by the events where that is not here. */
@@ -278,12 +297,10 @@ export async function layersOf(
     image === undefined ? await stackOf(reading, state.created?.chainId, seq) : layerChain(image.rootFS.diffIds);
   const chains = stack.map(({ chainId }) => chainId);
   const sharing = await sharingOf(reading, { chains, image: state.id, seq });
-  const rows: LayerLine[] = [];
-  for (const [at, { chainId, diffId }] of stack.entries()) {
-    const { known, isPresent } = await chainAt(reading, chainId, seq);
-    const { images: others = 0, isCut = false } = sharing[at] ?? {};
-    rows.push({ chainId, diffId, size: isPresent ? (known?.diffSize ?? null) : null, others, isCut });
-  }
+  const rows = stack.map(({ chainId, diffId }, at): LayerLine => {
+    const { known, isPresent = false, others = 0, isCut = false } = sharing[at] ?? {};
+    return { chainId, diffId, size: isPresent ? (known?.diffSize ?? null) : null, others, isCut };
+  });
   return { rows, sizes: sizesOf(rows) };
 }
 
@@ -295,7 +312,7 @@ async function stackOf(
 ): Promise<{ readonly chainId: ChainId; readonly diffId: DiffId }[]> {
   const stack: { readonly chainId: ChainId; readonly diffId: DiffId }[] = [];
   for (let next = top; next !== undefined; ) {
-    const { known } = await chainAt(reading, next, seq);
+    const { known } = await chainAt(reading, { chainId: next, seq });
     if (known === undefined) break;
     stack.unshift({ chainId: next, diffId: known.diffId });
     next = known.parent;
@@ -315,7 +332,7 @@ function sizesOf(layers: readonly LayerLine[]): LayerSizes | undefined {
 
 async function ancestorsOf(reading: Reading, { parent }: ImageState, seq: number): Promise<TreeImage[]> {
   const ancestors: TreeImage[] = [];
-  for (let next = parent; next !== undefined && ancestors.length < MOST_ANCESTORS; ) {
+  for (let next = parent; next !== undefined && ancestors.length < MAX_PAGE_ANCESTORS; ) {
     const state = await imageAt(reading, next, seq);
     ancestors.unshift(treeImage(state));
     next = state.parent;
@@ -347,14 +364,15 @@ async function artifactCard(
   const last = own.at(-1);
   const artifacts = await artifactsAt(reading, seq);
   const { artifact, artifactType, subject, contains, blobs } = added;
-  const isHere = (await reading.content(digest)) !== undefined;
+  const { bytes, wrong } = await contentOf(reading, digest);
   return {
     kind: contains.length > 0 ? 'index' : 'artifact',
     artifact,
     isPresent: last?.type === 'ArtifactAdded',
     added: eventLine(own.findLast(({ type }) => type === 'ArtifactAdded') ?? added),
     removed: last?.type === 'ArtifactRemoved' ? eventLine(last) : undefined,
-    erased: isHere ? undefined : await erasureOf(reading, digest),
+    erased: bytes === undefined && wrong === undefined ? await erasureOf(reading, digest) : undefined,
+    wrong,
     artifactType,
     subject,
     contains,
@@ -381,7 +399,7 @@ export async function findNamed(
   if (pointed !== undefined) return { digest: pointed };
   const found: { readonly digest: Digest; readonly isImage: boolean }[] = [];
   const prefix = hexPrefix(wanted);
-  const digests = prefix === undefined ? [] : reading.timeline.digestsBeginning(prefix, MOST_CANDIDATES);
+  const digests = prefix === undefined ? [] : reading.timeline.digestsBeginning(prefix, MAX_PAGE_DIGESTS);
   for (const digest of digests) {
     const named = await namedBy(reading, digest);
     if (named !== undefined) found.push({ digest, isImage: 'image' in named && named.via === undefined });

@@ -1,4 +1,5 @@
 import { isStoreError, thrownText } from '../errors.js';
+import { MAX_PAGE_LISTED_PERIODS, MAX_PAGE_PERIODS, MAX_PAGE_TRANSACTION_EVENTS } from '../limits.js';
 import { type ParsedCheckpoint, verifyCheckpoint } from '../log/checkpoint.js';
 import { summaryFormat } from '../log/event-texts.js';
 import { bytesToBase64, parseVerifierKey } from '../log/note.js';
@@ -232,20 +233,18 @@ export interface ReferenceRow {
 
 /** All periods of a reference, those after the moment too. */
 export interface LanePeriods {
-  /** Oldest first; the last MOST_PERIODS. */
+  /** Oldest first; the last MAX_PAGE_PERIODS. */
   readonly periods: readonly ReferencePeriod[];
-  /** Periods before those. */
+  /** Periods before those, and when the first of them began. */
   readonly earlier: number;
+  readonly since: number | undefined;
 }
-
-/** Periods of one lane: as many as a screen has room for. */
-const MOST_PERIODS = 300;
 
 async function lane({ timeline }: Reading, { reference }: { readonly reference: string }): Promise<LanePeriods> {
   const row = timeline.names.find(reference);
   const periods = row === undefined ? [] : timeline.periods(row, timeline.last);
-  const kept = periods.slice(-MOST_PERIODS);
-  return { periods: kept, earlier: periods.length - kept.length };
+  const kept = periods.slice(-MAX_PAGE_PERIODS);
+  return { periods: kept, earlier: periods.length - kept.length, since: periods[0]?.time };
 }
 
 export interface References {
@@ -294,13 +293,10 @@ async function referenceRow(reading: Reading, row: number, change: ReferenceChan
 export interface ChosenReference {
   /** As of the moment; undefined when it had never been set. */
   readonly row: ReferenceRow | undefined;
-  /** Its periods up to the moment, the newest first; the last MOST_LISTED. */
+  /** Its periods up to the moment, the newest first; the last MAX_PAGE_LISTED_PERIODS. */
   readonly periods: readonly { readonly period: ReferencePeriod; readonly event: EventLine }[];
   readonly earlier: number;
 }
-
-/** Periods whose reasons are read at once. */
-const MOST_LISTED = 100;
 
 /** One reference as of event `seq`. */
 async function reference(
@@ -313,12 +309,12 @@ async function reference(
   if (row === undefined || change === undefined) return { row: undefined, periods: [], earlier: 0 };
   const all = timeline.periods(row, seq).reverse();
   const listed = all
-    .slice(0, MOST_LISTED)
+    .slice(0, MAX_PAGE_LISTED_PERIODS)
     .map(async (period) => ({ period, event: eventLine(await reading.event(period.seq)) }));
   return {
     row: await referenceRow(reading, row, change),
     periods: await Promise.all(listed),
-    earlier: Math.max(0, all.length - MOST_LISTED),
+    earlier: Math.max(0, all.length - MAX_PAGE_LISTED_PERIODS),
   };
 }
 
@@ -332,13 +328,10 @@ export interface TransactionLine extends Omit<EventLine, 'summary' | 'type'> {
   readonly first: number;
   /** What it did, in the words of `imagelog log`. */
   readonly summary: string;
-  /** Its events up to the moment, at most MOST_EVENTS of them. */
+  /** Its events up to the moment, at most MAX_PAGE_TRANSACTION_EVENTS of them. */
   readonly events: readonly EventLine[];
   readonly count: number;
 }
-
-/** Events listed of one transaction. */
-const MOST_EVENTS = 200;
 
 export interface Events {
   readonly transactions: readonly TransactionLine[];
@@ -406,7 +399,7 @@ async function transactionLine(
   for (let each = first; each <= seq; each++) {
     const found = await reading.event(each);
     tally.add(found, isChosen(each));
-    if (lines.length < MOST_EVENTS) lines.push(eventLine(found));
+    if (lines.length < MAX_PAGE_TRANSACTION_EVENTS) lines.push(eventLine(found));
   }
   const summary = summarizeTransaction(tally, summaryFormat).phrases.join(' ');
   const { type, ...last } = eventLine(tally.last as StoredEvent);

@@ -14,9 +14,9 @@ import {
 } from '../log/merkle.js';
 import { decodeRecord } from '../log/record.js';
 import { equalBytes, startsWithBytes } from '../model/bytes.js';
-import { type Digest, HASH_BYTES } from '../model/digest.js';
+import { type Digest, digestOf, HASH_BYTES } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
-import { checkedContent, type LogSource } from './source.js';
+import type { LogSource } from './source.js';
 import { Timeline } from './timeline.js';
 
 /** The first record that is not what the checkpoint commits to, and where. */
@@ -266,9 +266,14 @@ export class Reading {
     return decoded(await this.record(seq), seq);
   }
 
-  /** Content with this digest, which was checked; undefined when it is not there, or other bytes are. */
+  /**
+   * Content with this digest, which was checked; undefined when it is not there.
+   * @throws {StoreError} CONTENT_CORRUPT when other bytes are; BACKUP_INVALID when a document is damaged there
+   */
   async content(digest: Digest): Promise<Uint8Array | undefined> {
-    return checkedContent(digest, await this.#source.content(digest));
+    const bytes = await this.#source.content(digest);
+    if (bytes === undefined || digestOf(bytes) === digest) return bytes;
+    throw new StoreError('CONTENT_CORRUPT', `the bytes that came for ${digest} have another digest`);
   }
 
   /**

@@ -1,12 +1,11 @@
 import { isStoreError } from '../errors.js';
+import { MAX_PAGE_DIGESTS } from '../limits.js';
 import { hexPrefix } from '../model/digest.js';
 import { isPattern, wantedReference } from '../model/reference-pattern.js';
 import type { Reading } from './reading.js';
 
 /** Digits of a digest from which on a text is taken for the beginning of one. */
 const LEAST_DIGITS = 4;
-/** Digests that a beginning of one stands for; of more it says nothing. */
-const MOST_DIGESTS = 50;
 
 /** What a text that was searched for stands for. */
 export interface Found {
@@ -80,8 +79,8 @@ export function shortName(reference: string): string {
 function digestsLike({ timeline }: Reading, wanted: string): readonly string[] {
   const digits = hexPrefix(wanted);
   if (digits === undefined || digits.length < LEAST_DIGITS) return [];
-  const digests = timeline.digestsBeginning(digits, MOST_DIGESTS + 1);
-  return digests.length > MOST_DIGESTS ? [] : digests;
+  const digests = timeline.digestsBeginning(digits, MAX_PAGE_DIGESTS + 1);
+  return digests.length > MAX_PAGE_DIGESTS ? [] : digests;
 }
 
 async function eventsOfRequest(reading: Reading, wanted: string): Promise<number[]> {

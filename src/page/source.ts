@@ -1,6 +1,6 @@
 import { StoreError } from '../errors.js';
 import { parseEntries, TILE_WIDTH } from '../log/merkle.js';
-import { type Digest, digestFromHash, digestOf, HASH_BYTES } from '../model/digest.js';
+import { type Digest, digestFromHash, HASH_BYTES } from '../model/digest.js';
 
 /* Where the page gets a log from: blocks of its own document, or the server that sent it. Nothing of either is believed. */
 
@@ -36,6 +36,8 @@ export interface EmbeddedLog {
   readonly first: number;
   /** When the document was made, milliseconds since the epoch. */
   readonly madeAt: number;
+  /** The moment where it ends, if it was made as of one before. */
+  readonly until?: number | undefined;
   readonly recordBlocks: number;
   /** First digest of each block of contents, sorted. */
   readonly contentBlocks: readonly string[];
@@ -179,9 +181,4 @@ async function gunzipped(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
     // Browsers say no more than that a network failed.
     throw new StoreError('BACKUP_INVALID', 'a block of the document does not decompress', { cause });
   }
-}
-
-/** Returns `bytes` if they have this digest: a source is not believed. */
-export function checkedContent(digest: Digest, bytes: Uint8Array | undefined): Uint8Array | undefined {
-  return bytes !== undefined && digestOf(bytes) === digest ? bytes : undefined;
 }

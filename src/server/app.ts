@@ -64,7 +64,7 @@ function reasonsNotReady({ store, signal, isReadOnly }: Service): Reason[] {
 /** Builds the routes of a server: one group for each part. */
 export function buildApp(service: Service): Hono<ServerEnv> {
   const app = new Hono<ServerEnv>();
-  const { limits, metrics, onRequest, signal } = service;
+  const { limits, metrics, onRequest } = service;
   app.use(
     observed({
       began: metrics.began,
@@ -77,7 +77,7 @@ export function buildApp(service: Service): Hono<ServerEnv> {
     }),
   );
   app.route('/', stateRoutes(service));
-  app.use(admitted(limits, signal));
+  app.use(admitted(service));
   app.use(async (c, next) => {
     c.set('caller', await callerOf(c, service));
     await next();

@@ -16,7 +16,7 @@ import type { When } from '../store/past/audit.js';
 import { localAccess } from './access/access.js';
 import { buildApp, failedResponse } from './app.js';
 import { CommandService } from './command/command-service.js';
-import { HttpFailure } from './failure.js';
+import { asRequestFailure } from './failure.js';
 import { Webhooks } from './feed/webhooks.js';
 import { Mirror } from './mirror/mirror.js';
 import { type ServerLimits, serverOptionNames, type ServerOptions, type Service } from './service.js';
@@ -121,6 +121,7 @@ function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSigna
     onRequest,
     onFailure,
     webhooks: new Webhooks({ store, onFailure, onNotice }, options.webhooks ?? []),
+    atWork: { count: 0 },
     signal,
   };
 }
@@ -148,12 +149,6 @@ function limitsOf(given: ServerLimits = {}): Service['limits'] {
   };
   for (const [name, value] of Object.entries(limits)) mustBeCount(name, value);
   return limits;
-}
-
-/** A request of which no URL can be made reaches no route: its target, or its Host. */
-function asRequestFailure(error: unknown): unknown {
-  if (!(error instanceof Error) || error.name !== 'RequestError') return error;
-  return new HttpFailure(400, 'REQUEST_INVALID', error.message, { headers: { connection: 'close' } });
 }
 
 function warn(error: unknown): void {

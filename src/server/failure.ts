@@ -91,3 +91,9 @@ export function answerTo(error: unknown): FailureAnswer {
   }
   return { status: 500, headers: {}, body: { errors: [{ code: 'INTERNAL', message: 'the server failed' }] } };
 }
+
+/** Returns the failure of a request of which no URL can be made, its target or its Host: it reaches no route. */
+export function asRequestFailure(error: unknown): unknown {
+  if (!(error instanceof Error) || error.name !== 'RequestError') return error;
+  return new HttpFailure(400, 'REQUEST_INVALID', error.message, { headers: { connection: 'close' } });
+}

@@ -88,6 +88,8 @@ export interface Service {
   readonly metrics: ServerMetrics;
   readonly areMetricsOpen: boolean;
   readonly limits: Required<{ readonly [Name in keyof ServerLimits]: number }>;
+  /** Requests in progress, of all listeners: they share one limit. */
+  readonly atWork: { count: number };
   readonly onRequest: (report: RequestReport) => void;
   readonly onFailure: (error: unknown) => void;
   readonly webhooks: Webhooks;

@@ -7,6 +7,7 @@ import type { Consumers } from './consumers/consumer.js';
 import type { Erasing } from './erase.js';
 import type { Evidence } from './evidence.js';
 import type { StoreLog } from './follow/event-filter.js';
+import type { ManifestEntry } from '../../projections/content.js';
 import type { ListedImage } from './images.js';
 import type { OwnProjections } from './own-projections.js';
 import type { AuditReads, PastStore, When, WhenOptions } from './past/audit.js';
@@ -149,6 +150,8 @@ export interface EventStore
   referenceEntries(): ReferenceEntry[];
   /** Returns what is known of every image without reading its config, in the order added. */
   imageEntries(): ListedImage[];
+  /** Returns the manifests with which an image came, in the order they were added; none of `docker save` before 25. */
+  manifests(id: ImageId): readonly ManifestEntry[];
 
   /**
    * Loads an archive from a path or its bytes, in one transaction: all of it or nothing.
@@ -232,6 +235,12 @@ export interface EventStore
    * @throws {StoreError} why it would be refused: STORE_CLOSED, STORE_READ_ONLY, LOG_FAILED
    */
   checkWritable(): void;
+
+  /**
+   * Resolves once every write requested before this call is durable, or failed: from then on the log
+   * has all events up to the time of the call.
+   */
+  settled(): Promise<void>;
 
   /**
    * Returns counts and sizes. Walks all images and blobs.

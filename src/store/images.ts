@@ -4,6 +4,7 @@ import { childrenOf, headsOf, parentOf } from '../../projections/images.js';
 import type { ImageIds } from '../../projections/image-table.js';
 import type { Erasure } from '../../projections/content.js';
 import type { Views } from '../../projections/views.js';
+import type { ManifestEntry } from '../../projections/content.js';
 import { StoreError } from '../errors.js';
 import { type Digest, digestOf, type ImageId } from '../model/digest.js';
 import { type Details, type Image, newFromJSON } from '../model/image.js';
@@ -145,6 +146,12 @@ export class StoreReader implements ImageReads {
     return entries;
   }
 
+  manifests(id: ImageId): readonly ManifestEntry[] {
+    const { manifests } = this.#views;
+    mustBeString('id', id);
+    return manifests.get(id) ?? [];
+  }
+
   metadata(id: ImageId): ReadonlyMap<string, Uint8Array> {
     const { images, metadata } = this.#views;
     mustBeString('id', id);
@@ -243,13 +250,15 @@ export class ImageStore extends StoreReader implements Store {
     return id;
   }
 
-  async delete(id: ImageId, options: WriteOptions = {}): Promise<readonly LayerMetadata[]> {
+  async delete(id: ImageId, options: Parameters<Store['delete']>[1] = {}): Promise<readonly LayerMetadata[]> {
     const { holds, heldLayers, writer, actor } = this.#context;
     this.#context.checkOpen();
     mustBeString('id', id);
-    mustBeOptions(options, writeOptionNames);
+    mustBeOptions(options, { ...writeOptionNames, onlyNames: true });
+    const { onlyNames } = options;
+    if (onlyNames !== undefined && !Array.isArray(onlyNames)) throw new TypeError('onlyNames must be a list');
     const origin = originOf(options, actor);
-    const removed = await writer.submit({ decide: decideDelete(id), origin, ...holds?.removal() });
+    const removed = await writer.submit({ decide: decideDelete(id, onlyNames), origin, ...holds?.removal() });
     return heldLayers === undefined ? removed : heldLayers.release(id);
   }
 

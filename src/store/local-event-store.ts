@@ -153,7 +153,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
     return this.#registry;
   }
 
-  override async delete(id: ImageId, options?: WriteOptions): Promise<readonly LayerMetadata[]> {
+  override async delete(id: ImageId, options?: Parameters<EventStore['delete']>[1]): Promise<readonly LayerMetadata[]> {
     this.#context.checkOpen();
     return this.#makeRoom(async () => {
       const removed = await super.delete(id, options);
@@ -441,6 +441,11 @@ export class LocalEventStore extends ImageStore implements EventStore {
   checkWritable(): void {
     this.#context.checkWritable();
     this.#context.writer.check();
+  }
+
+  async settled(): Promise<void> {
+    this.#context.checkOpen();
+    await this.#context.writer.settled();
   }
 
   stats(): StoreStats {

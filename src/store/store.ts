@@ -101,10 +101,14 @@ export interface Store {
   /**
    * Deletes an image in one transaction: clears the parent of its children, removes its references,
    * the artifacts only it held and the layers nothing else uses, and returns those layers. Reads of the past still see the
-   * config.
-   * @throws {StoreError} IMAGE_NOT_FOUND
+   * config. With `onlyNames`, canonical references, refuses when it has others or children: for a
+   * caller who looked before, while others write.
+   * @throws {StoreError} IMAGE_NOT_FOUND, IMAGE_IN_USE
    */
-  delete(id: ImageId, options?: WriteOptions): Promise<readonly LayerMetadata[]>;
+  delete(
+    id: ImageId,
+    options?: WriteOptions & { readonly onlyNames?: readonly string[] | undefined },
+  ): Promise<readonly LayerMetadata[]>;
   /**
    * Returns the only id that equals or starts with `partial`, with or without `sha256:`; if none
    * does, the image of the only manifest, or the first of the only index, whose digest does.

@@ -179,6 +179,11 @@ export class Writer {
     });
   }
 
+  /** Resolves once everything submitted before is durable, or was refused. */
+  async settled(): Promise<void> {
+    await (this.#ended === undefined ? this.alone(async () => undefined) : this.#draining);
+  }
+
   /** Whether the log failed, so that nothing can be written. */
   get hasFailed(): boolean {
     return this.#ended?.code === 'LOG_FAILED';

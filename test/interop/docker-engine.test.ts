@@ -25,6 +25,8 @@ const filesystem = join(folder, 'fs.tar');
 const daemon = await startDocker();
 const withCli = testOrSkip(isInstalled('docker') ? undefined : 'docker not installed');
 const withDaemon = testOrSkip(daemon.reason);
+const withPlatforms = testOrSkip(await whyNoPlatforms());
+const withPodman = testOrSkip(isInstalled('podman') ? undefined : 'podman not installed');
 const python = await pythonWithSdk();
 const withPython = testOrSkip(python === undefined ? 'python3-docker not installed' : undefined);
 const withDockerode = testOrSkip(await whyNoDockerode());
@@ -86,6 +88,13 @@ function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv = 
 function docker(socket: string, args: readonly string[], version?: string): Promise<Ran> {
   const env = version === undefined ? {} : { DOCKER_API_VERSION: version };
   return run('docker', args, { DOCKER_HOST: `unix://${socket}`, DOCKER_CONFIG: folder, ...env });
+}
+
+/** Options of 28 and later. */
+async function whyNoPlatforms(): Promise<string | undefined> {
+  const helps = [await run('docker', ['images', '--help']), await run('docker', ['rmi', '--help'])];
+  const isThere = ['--tree', '--platform'].every((option, at) => helps[at]?.stdout.includes(option) === true);
+  return isThere ? undefined : 'no docker whose images has --tree and whose rmi has --platform';
 }
 
 /** The first interpreter that has the SDK: Debian's own, or another on the PATH. */
@@ -202,6 +211,42 @@ withCli('the docker command line speaks its newest version to imagelog', async (
 
 /** Any file that is no archive. */
 const projectFile = archivePath('expected.json');
+
+withCli('a docker that asks for a version to come, or is too old, is told which there are', async (t) => {
+  const { socket } = await served(t);
+  const newer = await docker(socket, ['images'], '1.52');
+  t.regex(newer.stderr, /client version 1\.52 is too new\. Maximum supported API version is 1\.51/);
+  const older = await docker(socket, ['images'], '1.11');
+  t.regex(older.stderr, /client version 1\.11 is too old\. Minimum supported API version is 1\.12/);
+});
+
+withPlatforms('docker shows, saves and removes one platform', async (t) => {
+  const { socket, store } = await served(t);
+  await docker(socket, load('oci-multi-platform.tar'));
+  const tree = await docker(socket, ['images', '--tree']);
+  t.regex(tree.stdout, /tiny:multi +ea3aeee65415 +62B +[\d.]+kB *\n└─ linux\/arm64\/v8 +5fdbdbe929ae/);
+  const arm = ['--platform', 'linux/arm64', 'tiny:multi'];
+  const facts = await docker(socket, ['image', 'inspect', '--format', '{{.Architecture}}', ...arm]);
+  t.is(facts.stdout, 'arm64\n');
+  t.is((await docker(socket, ['history', '--quiet', '--no-trunc', ...arm])).stdout.split('\n')[0], ARM);
+  const saved = join(folder, 'arm.tar');
+  t.is((await docker(socket, ['save', '--output', saved, ...arm])).status, 0);
+  const refused = await docker(socket, ['rmi', ...arm]);
+  t.regex(refused.stderr, /every name of the image would lose this platform/);
+  t.is((await docker(socket, ['rmi', '--force', ...arm])).stdout, `Deleted: ${ARM}\n`);
+  t.regex((await docker(socket, ['image', 'inspect', ...arm])).stderr, /has no image for linux\/arm64/);
+  t.is((await docker(socket, ['load', '--input', saved, '--platform', 'linux/arm64'])).status, 0);
+  t.is(store.resolve('tiny:multi', { platform: 'linux/arm64' }) as string, ARM);
+});
+
+const ARM = 'sha256:ea3aeee654151603c121fd5805cd3591cfd9f0810b3fc670f5e5424b67b0a66f';
+
+withPodman('podman --remote is told what it talks to', async (t) => {
+  const { socket } = await served(t);
+  const { status, stderr } = await run('podman', ['--remote', '--url', `unix://${socket}`, 'images']);
+  t.is(status, 125);
+  t.regex(stderr, /imagelog is a store of images, it does not speak podman's API/);
+});
 
 withCli('docker events replays the log and continues with new events', async (t) => {
   const { socket } = await served(t);
@@ -352,6 +397,22 @@ withDockerode(`${DOCKERODE} does with imagelog what it does with dockerd`, async
     true,
   ]);
   t.is(store.len(), 0);
+});
+
+withRegistry('docker push and pull take all tags of a repository', async (t) => {
+  const host = await startDockerRegistry(t);
+  const [one, two] = [await served(t), await served(t)];
+  await docker(one.socket, load('skopeo-tiny-1.tar'));
+  const names = ['1', '2', 'latest'].map((tag) => `${host}/all/tiny:${tag}`);
+  for (const name of [...names, `${host}/all/tiny-other:1`]) await docker(one.socket, ['tag', 'tiny:1', name]);
+  const pushed = await docker(one.socket, ['push', '--all-tags', `${host}/all/tiny`]);
+  t.is(pushed.status, 0, pushed.stderr);
+  t.deepEqual(pushed.stdout.match(/^\w+(?=: digest: )/gm), ['1', '2', 'latest']);
+  const pulled = await docker(two.socket, ['pull', '--all-tags', `${host}/all/tiny`]);
+  t.is(pulled.status, 0, pulled.stderr);
+  t.deepEqual(two.store.references(one.store.resolve('tiny:1')), names);
+  const none = await docker(one.socket, ['push', '--all-tags', `${host}/all/none`]);
+  t.regex(none.stderr, /does not exist locally/);
 });
 
 withRegistry('docker push and pull go through imagelog to a registry', async (t) => {

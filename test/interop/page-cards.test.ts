@@ -77,11 +77,11 @@ inChromium('a card is as of the moment: its names then, and that it was not ther
       .filter(([name]) => name === 'shop/app:prod' || name === 'shop/app:1.0')
       .map(([name, , until]) => [name, until]),
     [
-      ['shop/app:prod', 'then'],
-      ['shop/app:1.0', 'then'],
+      ['shop/app:prod', 'still then'],
+      ['shop/app:1.0', 'still then'],
     ],
   );
-  await page.click('button:text-is("Now")');
+  await page.click('button:text-is("Newest")');
   const ended = page.locator('section.card tr', { hasText: 'shop/app:1.0' });
   await ended.locator('.ended', { hasText: 'by bo' }).waitFor();
   await page.fill('input[name=at]', '@1');
@@ -137,7 +137,9 @@ inChromium('auditors see moves, deletions and people of a period; a formula in C
     moves.map((cells) => cells.at(-3)),
     ['ci@build-7', 'ana'],
   );
-  t.true((await cellsOf(page, 'Deletions')).some(([what, which]) => what === 'untag tag' && which === 'shop/app:1.0'));
+  t.true(
+    (await cellsOf(page, 'Deletions')).some(([what, which]) => what === 'name removed' && which === 'shop/app:1.0'),
+  );
   await page.fill('input[name=since]', '2026-11-26');
   await page.press('input[name=since]', 'Enter');
   await page.locator('caption', { hasText: 'Moves of *:prod' }).locator('.quiet', { hasText: '1 move in' }).waitFor();

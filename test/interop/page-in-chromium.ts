@@ -58,11 +58,20 @@ export async function startWeek(t: ExecutionContext): Promise<Week> {
 
 let browser: Promise<Browser> | undefined;
 
+interface Opening {
+  readonly options?: Parameters<Browser['newContext']>[0];
+  /** Whether to wait for the verdict. */
+  readonly waits?: boolean;
+  /** What the browser may complain about. */
+  readonly tolerates?: RegExp;
+  readonly onRequest?: (url: string) => void;
+}
+
 /** Opens an address in a new window. The test fails when the page does, or when a file asks a network. */
 export async function openPage(
   t: ExecutionContext,
   url: string,
-  { options = {}, waits = true }: { options?: Parameters<Browser['newContext']>[0]; waits?: boolean } = {},
+  { options = {}, waits = true, tolerates, onRequest }: Opening = {},
 ): Promise<Page> {
   browser ??= chromium.launch({ executablePath: '/usr/bin/chromium', args: CHROMIUM_ARGS });
   const context = await (await browser).newContext({ timezoneId: 'UTC', ...options });
@@ -72,10 +81,13 @@ export async function openPage(
   const failures: string[] = [];
   page.on('pageerror', ({ message }) => failures.push(message));
   page.on('console', (message) => {
-    if (message.type() === 'error') failures.push(message.text());
+    if (message.type() === 'error' && tolerates?.test(message.text()) !== true) failures.push(message.text());
   });
   const asked: string[] = [];
-  page.on('request', (request) => asked.push(request.url()));
+  page.on('request', (request) => {
+    asked.push(request.url());
+    onRequest?.(request.url());
+  });
   t.teardown(() => {
     // A file asks no network for anything.
     const network = url.startsWith('file:') ? asked.filter((each) => /^(?:https?|wss?):/.test(each)) : [];

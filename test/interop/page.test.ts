@@ -6,7 +6,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { generatePrivateKey, parsePrivateKey } from '../../src/log/note.js';
 import { createServer as createImagelog } from '../../src/server/create-server.js';
 import { openStore } from '../../src/store/open/open-store.js';
-import { startSession } from '../cli/session.js';
+import { archive, startSession } from '../cli/session.js';
 import { checkAccessible, inChromium, openPage, ORIGIN, PROD, startWeek } from './page-in-chromium.js';
 
 /* The page in a real browser, as a file and served. */
@@ -44,7 +44,8 @@ inChromium('the slider steps over events and moves, and back and forward lead th
   const slider = page.locator('input[type=range]');
   const sentence = (): Promise<string | null> => page.locator('.sentence').textContent();
   const until = (text: RegExp): Promise<void> => page.locator('.sentence', { hasText: text }).waitFor();
-  await until(/^Now: .*release 2\.0.*INC-77/);
+  await until(/: it pointed at .*release 2\.0.*INC-77/);
+  t.regex((await page.textContent('.moment')) ?? '', /where this file ends, after event \d+ of \d+$/);
   await slider.press('PageDown');
   await until(/release 2\.0/);
   t.regex(page.url(), /#at=\d+&ref=docker\.io\/shop\/app:prod$/);
@@ -59,12 +60,140 @@ inChromium('the slider steps over events and moves, and back and forward lead th
   await page.goForward();
   await until(/release 1\.0/);
   await slider.press('End');
-  await until(/^Now/);
+  await page.locator('.moment', { hasText: 'where this file ends' }).waitFor();
+  await until(/INC-77/);
   t.regex((await sentence()) ?? '', /ci@build-7/);
   // Dragging names a time, and not an event.
   await slider.fill('5000');
   await until(/2026, \d\d:\d\d:\d\d UTC: /);
   t.regex(page.url(), /#at=2026-11-2\dT/);
+});
+
+inChromium('what the verdict rests on: a key of the file, the same one again, and one that was given', async (t) => {
+  const { done, path, verifier } = await startWeek(t);
+  await done('page', '-o', path('log.html'), '--key', path('log.key'));
+  const page = await openPage(t, `file://${path('log.html')}`);
+  const opened = async (title: string): Promise<void> => {
+    await page.locator('h1', { hasText: title }).waitFor();
+  };
+  await opened('✓ Verified by the key that came with it');
+  await page.locator('.verdict.fair', { hasText: 'Who made this file could have chosen the key too' }).waitFor();
+  await page.reload();
+  await opened('✓ Verified by the key that this browser saw first');
+  await page
+    .locator('.verdict.fair', { hasText: /\d+ events of it are the ones that this browser verified before/ })
+    .waitFor();
+  await page.click('.key-form summary');
+  await page.fill('input[name=key]', verifier);
+  await page.click('.key-form button');
+  await opened('✓ Verified: nobody has edited this log');
+  await page.reload();
+  await opened('✓ Verified: nobody has edited this log');
+  t.regex((await page.textContent('.facts')) ?? '', /valid, by the key that you gave/);
+  // A file of the same name by somebody else.
+  const html = await readFile(path('log.html'), 'utf8');
+  const other = (await parsePrivateKey(await generatePrivateKey(ORIGIN))).verifierKey;
+  await writeFile(path('log.html'), html.replace(verifier, other));
+  await page.reload();
+  await opened('✓ Verified: nobody has edited this log');
+  await page.evaluate('localStorage.clear()');
+  await page.reload();
+  await opened('✕ The signature is wrong');
+});
+
+inChromium('a page of a past moment ends there, and calls nothing now', async (t) => {
+  const { done, path } = await startWeek(t);
+  await done('at', '2026-11-24', 'page', '-o', path('log.html'));
+  const page = await openPage(t, `file://${path('log.html')}#ref=${PROD}`);
+  await page.locator('.moment', { hasText: 'As of Tue 24 Nov 2026, 09:00:00 UTC' }).waitFor();
+  t.regex(
+    (await page.locator('.sentence').textContent()) ?? '',
+    /^Tue 24 Nov 2026, 09:00:00 UTC: it pointed at .*release 1\.0/,
+  );
+  t.notRegex((await page.textContent('main')) ?? '', /\bnow\b/i);
+  t.regex((await page.textContent('h1')) ?? '', /^• Whole, but nobody signed it$/);
+  t.is(await page.locator('.key-form').count(), 0);
+});
+
+inChromium('an address that people type is read, and one that means nothing says so', async (t) => {
+  const { done, path } = await startWeek(t);
+  await done('page', '-o', path('log.html'));
+  const page = await openPage(t, `file://${path('log.html')}#at=2026-11-24&ref=shop/app:prod`);
+  await page.locator('.sentence', { hasText: 'release 1.0' }).waitFor();
+  t.is(await page.locator('.row.chosen .name').textContent(), 'shop/app:prod');
+  for (const [hash, told] of [
+    ['#ref=///', 'Nothing fits “///”'],
+    ['#image=no+such', 'no such'],
+    ['#at=99999&from=zz&since=zz', '"zz"'],
+    ['#at=-1', '-1'],
+  ] as const) {
+    await page.goto(page.url().replace(/#.*/, hash));
+    await page.locator('.note, .failure', { hasText: told }).first().waitFor();
+  }
+  await page.click('a:text-is("Go to the end of the log")');
+  await page.locator('.moment', { hasText: 'where this file ends' }).waitFor();
+  await page.goto(page.url().replace(/#.*|$/, '#at=2026-11-01'));
+  await page.locator('.moment', { hasText: /before event 1 of \d+/ }).waitFor();
+  await page.locator('.references .note', { hasText: 'No name had been set by then' }).waitFor();
+  t.is(await page.locator('.transactions > li').count(), 0);
+});
+
+inChromium('a lane tells of its periods by keys, and leads to the moment when one began', async (t) => {
+  const { done, path } = await startWeek(t);
+  await done('page', '-o', path('log.html'));
+  const page = await openPage(t, `file://${path('log.html')}#ref=${PROD}`);
+  const lane = page.locator('.chosen-reference .lane[role=slider]');
+  await lane.focus();
+  await lane.press('ArrowLeft');
+  await page.locator('.chosen-reference .details', { hasText: 'release 1.0' }).waitFor();
+  t.regex(
+    (await lane.getAttribute('aria-valuetext')) ?? '',
+    /from Tue 24 Nov 2026, 09:00 until Thu 26 Nov 2026, 09:00/,
+  );
+  await lane.press('Escape');
+  await page.locator('.chosen-reference .details').waitFor({ state: 'detached' });
+  await lane.press('Home');
+  await lane.press('Enter');
+  await page.locator('.sentence', { hasText: 'release 1.0' }).waitFor();
+  const box = await lane.boundingBox();
+  if (box === null) return t.fail('the lane is not drawn');
+  await lane.click({ position: { x: box.width - 3, y: 9 } });
+  await page.locator('.sentence', { hasText: 'release 2.0' }).waitFor();
+  t.regex(await page.title(), /^shop\/app:prod · /);
+});
+
+inChromium('what was opened gives the focus back, and more rows take it', async (t) => {
+  const session = await startSession(t);
+  const store = await openStore(session.store);
+  const [image = ''] = (await store.load(archive('docker25-all.tar'))).images.map(({ id }) => id);
+  const other = (await store.resolve('shop/app:2.0')) ?? '';
+  for (let at = 0; at < 310; at++) await store.tag({ source: at % 2 === 0 ? image : other, target: 'flip:prod' });
+  for (let at = 0; at < 60; at++) await store.tag({ source: image, target: `many/tags:v${at}` });
+  await store.close();
+  const file = join(session.folder, 'log.html');
+  await session.done('page', '-o', file);
+  const page = await openPage(t, `file://${file}`);
+  const focused = (): Promise<string> => page.evaluate('document.activeElement.textContent');
+  await page.locator('.references button.more').press('Enter');
+  await page.locator('.name:focus').waitFor();
+  t.is(await page.locator('.rows .row').count(), 68);
+  await page.locator('.events button.more').press('Enter');
+  await page.locator('summary:focus').waitFor();
+  await page.locator('.rows .name:text-is("flip:prod")').press('Enter');
+  // More periods than a lane has room for are said to be there, and not drawn as nothing.
+  await page.locator('.chosen-reference .earlier', { hasText: '10 earlier periods' }).waitFor();
+  await page.locator('.chosen-reference .note', { hasText: '210 earlier periods are not listed' }).waitFor();
+  await page.locator('.chosen-reference .close').press('Enter');
+  await page.locator('.name:focus').waitFor();
+  t.is(await focused(), 'flip:prod');
+  await page.locator('.rows a.id').first().press('Enter');
+  await page.locator('.card:focus').waitFor();
+  await page.locator('.card .close').press('Enter');
+  await page.locator('.id:focus').waitFor();
+  await page.fill('input[type=search]', 'no such name');
+  await page.locator('.references .note', { hasText: 'Nothing fits “no such name”' }).waitFor();
+  await page.click('a:text-is("Show all names")');
+  t.true((await page.locator('.rows .row').count()) > 0);
 });
 
 inChromium('a search finds names, patterns, digests, people and requests', async (t) => {
@@ -121,6 +250,12 @@ inChromium('a byte that was changed is shown as damage, and where', async (t) =>
   const [, seq] = /\n\s*(\d+).*release 1\.0/.exec(await done('log')) ?? [];
   t.is(await page.textContent('h1'), `✕ Event ${seq} is not the one that was recorded`);
   t.regex((await page.textContent('.verdict')) ?? '', /its hash is not the one that was recorded/);
+  await page
+    .locator('.moment .failure', { hasText: `event ${seq} was changed: nothing here can be believed` })
+    .waitFor();
+  await page.locator('.marks .wrong').waitFor({ state: 'attached' });
+  await page.click('a:text-is("Show the log before it")');
+  await page.locator('.moment .failure').waitFor({ state: 'detached' });
 });
 
 inChromium('another key than the one that signed is refused, and the right one is taken', async (t) => {
@@ -131,7 +266,7 @@ inChromium('another key than the one that signed is refused, and the right one i
   await page.click('.key-form summary');
   await page.fill('input[name=key]', other);
   await page.click('.key-form button');
-  await page.locator('h1', { hasText: '✕ The signature is wrong' }).waitFor();
+  await page.locator('h1', { hasText: '✕ Not signed by the key that you gave' }).waitFor();
   await page.fill('input[name=key]', verifier);
   await page.click('.key-form button');
   await page.locator('h1', { hasText: '✓ Verified' }).waitFor();

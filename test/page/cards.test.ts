@@ -6,11 +6,13 @@ import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { relatedArtifacts } from '../../src/cli/image-facts.js';
 import { isStoreError } from '../../src/errors.js';
+import { metadataText } from '../../src/log/event-json.js';
 import { buildSteps } from '../../src/model/history.js';
 import type { Descriptor, Digest, ImageId } from '../../src/model/digest.js';
 import { familiarReference } from '../../src/model/reference.js';
+import { sizeText } from '../../src/model/texts.js';
 import { imagesOf } from '../../projections/references.js';
-import type { ImageCard, ArtifactCard } from '../../src/page/image-card.js';
+import type { ImageCard } from '../../src/page/image-card.js';
 import { questions } from '../../src/page/questions.js';
 import type { Reading } from '../../src/page/reading.js';
 import type { EventStore } from '../../src/store/event-store.js';
@@ -125,8 +127,17 @@ async function checkMoment(t: ExecutionContext, store: EventStore, reading: Read
   }
   const artifacts = new Map(past.artifacts().map((entry) => [entry.artifact.digest, entry]));
   for (const digest of await artifactsEver(store)) {
-    const card = (await questions.card(reading, { digest, seq })) as ArtifactCard;
+    const card = await questions.card(reading, { digest, seq });
     const entry = artifacts.get(digest);
+    if (card?.kind === 'image') {
+      // An index of images that is an artifact too.
+      t.deepEqual(card.via, { kind: 'index', digest });
+      const contains = card.indexes.find((index) => index.digest === digest)?.contains ?? [];
+      const isOf = entry !== undefined && card.indexes.some((index) => index.digest === digest);
+      t.deepEqual(contains, isOf ? entry.contains : []);
+      continue;
+    }
+    if (card === undefined) return t.fail(`no card of ${digest}`);
     t.is(card.isPresent, entry !== undefined, `${digest} @${seq}`);
     t.deepEqual(await expectedNames(store, seq, digest), card.names.map(nameShape));
     if (entry === undefined) continue;
@@ -156,6 +167,9 @@ async function checkDiff(
     ...diff.references.map(({ change, reference, event }) => shape('reference', change, reference, event.seq)),
     ...diff.images.map(({ change, image, event }) => shape('image', change, image, event.seq)),
     ...diff.artifacts.map(({ change, artifact, event }) => shape('artifact', change, artifact, event.seq)),
+    ...diff.parents.map(({ change, image, event }) => shape('parent', change, image, event.seq)),
+    ...diff.metadata.map(({ change, image, key, event }) => shape('metadata', change, `${image}/${key}`, event.seq)),
+    ...diff.layers.map(({ change, chainId, event }) => shape('layer', change, chainId, event.seq)),
   ];
   const found = await questions.compareMoments(reading, { one: a, other: b, limit: 1_000 });
   t.deepEqual(
@@ -163,6 +177,18 @@ async function checkDiff(
     expected,
   );
   t.is(found.count, expected.length);
+  const sides = (kind: string): unknown[] =>
+    found.rows.flatMap((row) => (row.kind === kind ? [[row.before, row.after]] : []));
+  t.deepEqual(
+    sides('parent'),
+    diff.parents.map(({ before, after }) => [before, after]),
+  );
+  const text = (value: Uint8Array | undefined): string | undefined =>
+    value && (metadataText(value) ?? sizeText(value.length));
+  t.deepEqual(
+    sides('metadata'),
+    diff.metadata.map(({ before, after }) => [text(before), text(after)]),
+  );
   t.deepEqual(
     found.rows.filter(({ kind }) => kind === 'reference').map(({ before, after }) => [before, after]),
     diff.references.map(({ before, after }) => [

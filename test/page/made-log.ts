@@ -16,15 +16,19 @@ const BEGIN = Date.UTC(2026, 0, 1);
 const NAMES = 2_000;
 const EVERY_MS = 20_000;
 
-/** Makes a log of `size` events: one in ten an image, the others moves of 2,000 names by 20 actors. */
-export function madeLog(size: number): MadeLog {
+/** Makes an event of the facts that every event has. */
+export type MakeEvent = (envelope: Pick<StoredEvent, 'seq' | 'time' | 'transaction' | 'actor'>) => StoredEvent;
+
+/** Makes a log of `size` events; by default one in ten an image, the others moves of 2,000 names by 20 actors. */
+export function madeLog(size: number, make?: MakeEvent): MadeLog {
   const tree = new Frontier();
   const bundles: Uint8Array[] = [];
   const images: ImageId[] = [];
   const current = new Map<string, ImageId>();
   let records: Uint8Array[] = [];
   for (let seq = 1; seq <= size; seq++) {
-    const record = encodeRecord(eventAt(seq, images, current));
+    const event = make?.({ seq, time: BEGIN + seq, transaction: { first: seq, count: 1 }, actor: 'ci' });
+    const record = encodeRecord(event ?? eventAt(seq, images, current));
     tree.append(leafHash(record));
     records.push(record);
     if (records.length === TILE_WIDTH || seq === size) {

@@ -5,6 +5,7 @@ import { Frontier, leafHash, parseEntries } from '../../src/log/merkle.js';
 import { generatePrivateKey, parsePrivateKey } from '../../src/log/note.js';
 import { embedLog } from '../../src/cli/page-blocks.js';
 import type { ImageId } from '../../src/model/digest.js';
+import type { ImageCard } from '../../src/page/image-card.js';
 import { type Continuity, questions, type SeenHead, type Signature } from '../../src/page/questions.js';
 import { Reading } from '../../src/page/reading.js';
 import { type EmbeddedBlocks, type EmbeddedLog, EmbeddedSource } from '../../src/page/source.js';
@@ -17,7 +18,7 @@ import { temporaryStore } from '../store/temporary-store.js';
 import { imageConfig } from '../support/image-configs.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { madeLog } from './made-log.js';
-import { readingOf } from './store-source.js';
+import { readingOf, sourceOf } from './store-source.js';
 
 const ORIGIN = 'example.com/images';
 
@@ -138,6 +139,31 @@ test('a document that is too small has the newest events, hashes of the others, 
   await t.throwsAsync(reading.event(4_096), { code: 'EVENT_NOT_FOUND' });
   t.is((await reading.event(4_097)).seq, 4_097);
   t.is(reading.timeline.first, 4_097);
+});
+
+test('content of another digest is not shown, and told', async (t) => {
+  const store = await loaded(t);
+  const [id = '', other = ''] = [...store.map().keys()];
+  const swapped = { ...sourceOf(store), content: async () => store.readContent(other) };
+  const reading = await Reading.begin(swapped);
+  await reading.read();
+  t.is(reading.verdict?.damage, undefined);
+  await t.throwsAsync(reading.content(id as ImageId), { code: 'CONTENT_CORRUPT' });
+  const card = await questions.card(reading, { digest: id, seq: reading.timeline.last });
+  t.like(card, { wrong: `the bytes that came for ${id} have another digest`, erased: undefined, config: [] });
+  t.is((card as ImageCard).steps, undefined);
+});
+
+test('a comparison with what is left out tells a moved name as changed, and not as new', async (t) => {
+  const store = await long(t, 5_000);
+  const reading = await embedded(store, 1);
+  const [one = '', two = ''] = [...store.map().keys()];
+  const { rows } = await questions.compareMoments(reading, { one: 0, other: 4_100, limit: 20 });
+  t.true(rows.length > 0);
+  for (const { kind, change, before, after } of rows) {
+    t.deepEqual([kind, change], ['reference', 'changed']);
+    t.deepEqual([before, after].sort(), [one, two].sort());
+  }
 });
 
 test('events after the first read are read by the next, with the tree that was there', async (t) => {
@@ -269,6 +295,8 @@ test('a document with one wrong byte is damaged, and says where', async (t) => {
   const wrong = await read({ contents: blocks.contents.map(flip) });
   t.is(wrong.verdict?.damage, undefined);
   await t.throwsAsync(wrong.content(id), { code: 'BACKUP_INVALID' });
+  const card = await questions.card(wrong, { digest: id, seq: log.first });
+  t.is(card?.wrong, 'a block of the document does not decompress');
 });
 
 test('each proof of a log of several tiles leads to its root', async (t) => {

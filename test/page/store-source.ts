@@ -3,6 +3,7 @@ import { HASH_BYTES } from '../../src/model/digest.js';
 import { Reading } from '../../src/page/reading.js';
 import type { LogSource } from '../../src/page/source.js';
 import type { EventStore } from '../../src/store/event-store.js';
+import type { MadeLog } from './made-log.js';
 
 /** What a test changes of a log before the page has it. */
 export interface Tampering {
@@ -12,16 +13,16 @@ export interface Tampering {
   readonly onRead?: () => void;
 }
 
-/** The log of a store as the server gives it. */
-function sourceOf(store: EventStore, { record, checkpoint, onRead }: Tampering = {}): LogSource {
+/** The log of a store, or a made one, as the server gives it. */
+export function sourceOf(store: EventStore | MadeLog, { record, checkpoint, onRead }: Tampering = {}): LogSource {
   const widthOf = (index: number, size: number): number => Math.min(TILE_WIDTH, size - index * TILE_WIDTH);
   return {
     kind: 'server',
     first: 1,
-    key: store.verifierKey,
+    key: 'log' in store ? store.verifierKey : undefined,
     leftOut: undefined,
     checkpoint: async () => {
-      const text = await store.checkpoint();
+      const text = typeof store.checkpoint === 'string' ? store.checkpoint : await store.checkpoint();
       return checkpoint?.(text) ?? text;
     },
     records: async (index, size) => {

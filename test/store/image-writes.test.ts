@@ -121,6 +121,29 @@ test('a deletion clears children, names, metadata and the parent as one transact
   t.deepEqual(store.references(b), []);
 });
 
+test('a deletion for the names that were seen is refused when there are others, or children', async (t) => {
+  const store = await openTestStore(t);
+  for (const name of ['a', 'b']) await store.create(imageConfig(name));
+  await store.tag({ source: a, target: 'x:1' });
+  await store.tag({ source: a, target: 'y:1' });
+  const onlyNames = ['docker.io/library/x:1'];
+  const other = await rejection(t, 'IMAGE_IN_USE', store.delete(a, { onlyNames }));
+  t.is(other.message, `cannot remove the image ${a}: it has the reference docker.io/library/y:1`);
+  await store.untag('y:1');
+  await store.setParent(b, a);
+  const child = await rejection(t, 'IMAGE_IN_USE', store.delete(a, { onlyNames }));
+  t.is(child.message, `cannot remove the image ${a}: ${b} was made from it`);
+  await store.delete(b);
+  await store.delete(a, { onlyNames: [...onlyNames, 'docker.io/library/z:1'] });
+  t.is(store.len(), 0);
+  await store.create(imageConfig('a'));
+  // @ts-expect-error a text is no list
+  await t.throwsAsync(store.delete(a, { onlyNames: 'x:1' }), {
+    instanceOf: TypeError,
+    message: 'onlyNames must be a list',
+  });
+});
+
 test('a parent must be there, and none of the image’s descendants', async (t) => {
   const store = await openTestStore(t);
   for (const name of ['a', 'b', 'c']) await store.create(imageConfig(name));

@@ -36,6 +36,7 @@ const reads: { readonly [member: string]: (store: EventStore) => unknown } = {
   references: (store) => store.references(id),
   referenceEntries: (store) => store.referenceEntries(),
   imageEntries: (store) => store.imageEntries(),
+  manifests: (store) => store.manifests(id),
   save: (store) => store.save('x:1').destroy(),
   stats: (store) => store.stats(),
   erasures: (store) => store.erasures(),
@@ -60,6 +61,7 @@ const questions: { readonly [member: string]: (store: EventStore) => Promise<unk
     await using file = await open(`${store.directory}-saved.tar`, 'w');
     await store.saveTo(file, 'x:1');
   },
+  settled: (store) => store.settled(),
   verify: (store) => store.verify(),
   history: async (store) => store.history(id)[Symbol.asyncIterator]().next(),
   referenceHistory: (store) => store.referenceHistory('x:1'),

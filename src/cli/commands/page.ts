@@ -48,10 +48,11 @@ async function page(context: CommandContext, { output, verifier, limit = MAX_PAG
   // A key signs, also what was.
   await using store = await openFor(context, keyFile === undefined ? 'read' : 'write');
   const progress = progressBar(context, `page ${printable(output)}`, String);
-  const size = at === undefined ? store.log.head.seq : (await store.pointAt(at, { timeZone })).seq;
+  const point = at === undefined ? undefined : await store.pointAt(at, { timeZone });
+  const size = point?.seq ?? store.log.head.seq;
   const template = await readTemplate();
   const { head, tail } = documentParts(template);
-  const checkpoint = await store.checkpoint(at === undefined ? undefined : size);
+  const checkpoint = await store.checkpoint(point?.seq);
   const key = await trustedKey(context, verifier);
   // By a key that did not sign it, every browser would call it wrong.
   if (key !== undefined) await verifyCheckpoint(parseCheckpoint(checkpoint), await parseVerifierKey(key));
@@ -60,6 +61,7 @@ async function page(context: CommandContext, { output, verifier, limit = MAX_PAG
     checkpoint,
     key: key ?? store.verifierKey,
     madeAt: io.now(),
+    until: point?.time,
     limitBytes: limit,
     templateBytes: Buffer.byteLength(head) + Buffer.byteLength(tail),
     onProgress: progress.update,

@@ -1,4 +1,4 @@
-import { StoreError } from '../../errors.js';
+import { isStoreError, StoreError } from '../../errors.js';
 import type { Digest, ImageId } from '../../model/digest.js';
 import { familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
@@ -90,7 +90,7 @@ async function removeById(context: CommandContext, store: EventStore, id: ImageI
     throw inUse(id, `${children.length} other image${children.length === 1 ? ' was' : 's were'} made from it`);
   }
   if (!force && references.length > 1) throw inUse(id, `it has ${references.length} references`);
-  await deleteImage(context, store, id);
+  await deleteImage(context, store, id, force ? undefined : references);
 }
 
 async function removeReference(
@@ -105,20 +105,37 @@ async function removeReference(
   const isLast = (id: ImageId): boolean => store.references(id).every((each) => each === reference);
   const orphans = [...images].filter((id) => isLast(id) && (force || store.children(id).length === 0));
   const [only] = orphans;
+  const left: readonly string[] | undefined = force ? undefined : [];
   if (images.size === 1 && only !== undefined) {
     // One transaction, so that no reader sees the image without its name.
-    await deleteImage(context, store, only);
-    return;
+    if (await isDeleted(context, store, only, left?.concat(reference))) return;
   }
   await store.untag(reference, { ...context.write, removeArtifacts: true });
   const { image = null, target } = entry ?? {};
   await tell(context, { untagged: reference, image, ...(image === null ? { artifact: target?.digest } : {}) });
-  for (const id of orphans) await deleteImage(context, store, id);
+  for (const id of orphans) await isDeleted(context, store, id, left);
 }
 
-async function deleteImage(context: CommandContext, store: EventStore, id: ImageId): Promise<void> {
+/** Deletes an image unless it got a name or a child meanwhile, through a server: then it stays. */
+async function isDeleted(...[context, store, id, onlyNames]: Parameters<typeof deleteImage>): Promise<boolean> {
+  try {
+    await deleteImage(context, store, id, onlyNames);
+    return true;
+  } catch (error) {
+    if (isStoreError(error, 'IMAGE_IN_USE')) return false;
+    throw error;
+  }
+}
+
+/** `onlyNames` are the references that it was seen with; undefined to delete it with any. */
+async function deleteImage(
+  context: CommandContext,
+  store: EventStore,
+  id: ImageId,
+  onlyNames: readonly string[] | undefined,
+): Promise<void> {
   const references = store.references(id);
-  const layers = await store.delete(id, context.write);
+  const layers = await store.delete(id, { ...context.write, onlyNames });
   for (const reference of references) await tell(context, { untagged: reference, image: id });
   await tell(context, { deleted: id, ...layerIds(layers) });
 }

@@ -1,9 +1,10 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { printable } from '../../model/texts.js';
+import { isDigest } from '../../model/digest.js';
+import { familiarReference } from '../../model/reference.js';
+import { printable, shortId } from '../../model/texts.js';
 import { systemTimeZone, UTC } from '../../model/time-zone.js';
 import { formatAddress, parseAddress, type Shown } from '../address.js';
-import type { Overview } from '../questions.js';
 import { Audit } from './audit.js';
 import { Compare } from './compare.js';
 import { type Engine, type SourceGiven, startEngine } from './engine.js';
@@ -52,17 +53,25 @@ export function App({ source, script }: AppProps): JSX.Element {
     onFailure: (why) => setFailure(why),
   });
   const { ask, refresh } = engine.current;
+  const [shown, show] = useShown();
+  const timeZone = shown.zone === 'utc' ? UTC : systemTimeZone();
   useEffect(() => (source.kind === 'server' && !source.isPast ? followed(refresh) : undefined), []);
   const { answer: overview } = useAnswer(`${version}`, () => ask('overview'));
+  useEffect(() => {
+    document.title = titleOf(shown, overview?.origin);
+  }, [shown, overview?.origin]);
   return (
     <main>
       <Verdict
-        {...{ ask, overview, version, progress, failure }}
+        {...{ ask, overview, version, progress, failure, shown, timeZone }}
         madeAt={source.kind === 'document' ? source.log.madeAt : undefined}
       />
-      {overview?.range !== undefined && <Sections {...{ ask, overview, version, source }} />}
+      {overview?.range !== undefined && <Sections {...{ ask, overview, version, source, shown, show, timeZone }} />}
       {overview?.verdict !== undefined && overview.size === 0 && (
-        <p class="note">Nothing has happened in this log yet.</p>
+        <p class="note">
+          Nothing has happened in this log yet. <code>imagelog load ARCHIVE</code> or a push writes the first events
+          {source.kind === 'server' ? ', which appear here by themselves.' : '; then write this file again.'}
+        </p>
       )}
     </main>
   );
@@ -101,16 +110,22 @@ function followed(refresh: () => void): () => void {
   };
 }
 
-interface SectionsProps {
-  readonly ask: Page['ask'];
-  readonly overview: Overview;
-  readonly version: number;
+/** Title of the window: names the step in the browser's history. */
+function titleOf({ ref, image }: Shown, origin: string | undefined): string {
+  const parts = [
+    ...(image === undefined ? [] : [isDigest(image) ? shortId(image) : image]),
+    ...(ref === undefined ? [] : [familiarReference(ref)]),
+    origin ?? 'imagelog',
+  ];
+  return parts.map(printable).join(' · ');
+}
+
+interface SectionsProps extends Pick<Page, 'ask' | 'overview' | 'version' | 'shown' | 'show' | 'timeZone'> {
   readonly source: SourceGiven;
 }
 
-function Sections({ ask, overview, version, source }: SectionsProps): JSX.Element | null {
-  const [shown, show] = useShown();
-  const timeZone = shown.zone === 'utc' ? UTC : systemTimeZone();
+function Sections({ source, ...props }: SectionsProps): JSX.Element | null {
+  const { ask, overview, version, shown, timeZone } = props;
   const { range } = overview;
   const { answer, failure } = useAnswer(`${version} ${shown.at} ${timeZone}`, async () => ({
     moment: await ask('moment', { text: momentText(shown.at), nowMs: Date.now(), timeZone }),
@@ -120,19 +135,20 @@ function Sections({ ask, overview, version, source }: SectionsProps): JSX.Elemen
   const from = range?.from ?? 0;
   const last = range?.to ?? 0;
   const axis = useMemo(() => {
-    const end = source.kind === 'document' ? source.log.madeAt : Date.now();
+    const end =
+      source.kind === 'document' ? (source.log.until ?? source.log.madeAt) : source.isPast ? last : Date.now();
     return { from, to: Math.max(last, end, from + 1) };
   }, [from, last]);
   if (failure !== undefined) {
     return (
-      <p class="failure" role="alert">
-        {printable(failure)}. <a href={linkTo(shown, { at: undefined })}>Show now</a>
+      <p class="failure note" role="alert">
+        {printable(failure)}. <a href={linkTo(shown, { at: undefined })}>Go to the end of the log</a>
       </p>
     );
   }
   if (answer === undefined || range === undefined) return null;
   const { moment, isNow } = answer;
-  const page: Page = { ask, overview, version, shown, show, moment, isNow, timeZone, axis };
+  const page: Page = { ...props, moment, isNow, end: endOf(source), axis };
   return (
     <PageProvider value={page}>
       <TimeBar />
@@ -143,6 +159,11 @@ function Sections({ ask, overview, version, source }: SectionsProps): JSX.Elemen
       <Audit />
     </PageProvider>
   );
+}
+
+function endOf(source: SourceGiven): Page['end'] {
+  if (source.kind === 'document') return 'file';
+  return source.isPast ? 'server' : 'now';
 }
 
 function momentText(at: string | undefined): string {

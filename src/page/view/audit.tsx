@@ -4,7 +4,7 @@ import { isDigest } from '../../model/digest.js';
 import { countText, printable, shortId, utcText } from '../../model/texts.js';
 import type { ActorCount, Move, Removal, Rows } from '../audit.js';
 import { type Column, CSV_ROWS, DataTable, eventColumns, TABLE_ROWS } from './data-table.js';
-import { ImageLink } from './facts.js';
+import { Breakable, ImageLink } from './facts.js';
 import { linkTo, usePage, useAnswer } from './page-context.js';
 import { dayAndTime } from './times.js';
 
@@ -55,6 +55,10 @@ function AuditTables(): JSX.Element {
         </label>
         <button type="submit">Show</button>
       </form>
+      <p class="print-only note">
+        {since === undefined ? 'From the beginning of the log' : `Since ${printable(since)}`},{' '}
+        {until === undefined ? 'until the moment above' : `until ${printable(until)}`}.
+      </p>
       <Moves {...period} text={q ?? ''} />
       <Removals {...period} />
       <Actors {...period} />
@@ -111,13 +115,23 @@ function Moves({ text, ...period }: PeriodProps & { readonly text: string }): JS
     {
       title: 'Name',
       text: ({ name }) => name,
-      cell: ({ name, reference }) => <a href={linkTo(shown, { ref: reference })}>{printable(name)}</a>,
+      cell: ({ name, reference }) => (
+        <a href={linkTo(shown, { ref: reference })}>
+          <Breakable text={name} />
+        </a>
+      ),
     },
-    { title: 'Was', text: ({ before }) => before, cell: ({ before }) => before && <ImageLink digest={before} /> },
+    {
+      title: 'Was',
+      text: ({ before }) => before,
+      cell: ({ before }) => before && <ImageLink digest={before} />,
+      isShort: true,
+    },
     {
       title: 'Became',
       text: ({ after }) => after,
       cell: ({ after }) => (after === undefined ? 'removed' : <ImageLink digest={after} />),
+      isShort: true,
     },
     ...eventColumns<Move>(page, ({ event }) => event),
   ];

@@ -6,7 +6,7 @@ import type { RelatedArtifact } from '../about.js';
 import type { EventLine } from '../event-line.js';
 import type { ImageCard as Card, LayerLine, NameLine, TreeImage } from '../image-card.js';
 import { type Column, DataTable, eventColumns } from './data-table.js';
-import { ImageLink, Why } from './facts.js';
+import { Breakable, ImageLink, Why } from './facts.js';
 import { linkTo, usePage } from './page-context.js';
 import { dayAndTime } from './times.js';
 
@@ -22,7 +22,9 @@ export function Names({ names, file }: { readonly names: readonly NameLine[]; re
       title: 'Name',
       text: ({ name }) => name,
       cell: ({ name, reference }) => (
-        <a href={linkTo(shown, { ref: reference, image: undefined })}>{printable(name)}</a>
+        <a href={linkTo(shown, { ref: reference, image: undefined })}>
+          <Breakable text={name} />
+        </a>
       ),
     },
     ...(when === undefined ? [] : [{ ...when, title: 'From' }]),
@@ -32,11 +34,12 @@ export function Names({ names, file }: { readonly names: readonly NameLine[]; re
       cell: ({ until, ended }) => (
         <>
           <span class="short">
-            {until === undefined ? <strong>{isNow ? 'now' : 'then'}</strong> : dayAndTime(until, timeZone)}
+            {until === undefined ? <strong>{isNow ? 'still' : 'still then'}</strong> : dayAndTime(until, timeZone)}
           </span>
           {ended !== undefined && <Ended event={ended} />}
         </>
       ),
+      isShort: false,
     },
     { title: 'Until event', text: ({ untilSeq }) => untilSeq, only: 'csv' },
     { title: 'Ended by', text: ({ ended }) => ended?.actor, only: 'csv' },
@@ -82,21 +85,21 @@ export function layerColumns(largest: number): Column<LayerLine>[] {
       title: 'Layer',
       text: ({ diffId }) => diffId,
       cell: ({ diffId }) => <code title={diffId}>{shortId(diffId)}</code>,
+      isShort: true,
     },
     { title: 'Chain', text: ({ chainId }) => chainId, only: 'csv' },
     {
       title: 'Size',
       text: ({ size }) => size ?? undefined,
-      cell: ({ size }) => (size === null ? '-' : sizeText(size)),
+      cell: ({ size, others }) => (
+        <span class="sized">
+          <Bar part={(size ?? 0) / Math.max(1, largest)} isShared={others > 0} />
+          <span>{size === null ? '-' : sizeText(size)}</span>
+        </span>
+      ),
       isNumber: true,
     },
-    {
-      title: 'Share',
-      text: () => undefined,
-      cell: ({ size, others }) => <Bar part={(size ?? 0) / Math.max(1, largest)} isShared={others > 0} />,
-      only: 'page',
-    },
-    { title: 'Also in', text: ({ others }) => others, cell: sharedText, isShort: true },
+    { title: 'Also in', text: ({ others }) => others, cell: sharedText },
   ];
 }
 
@@ -130,11 +133,12 @@ export function Layers({ card: { image, layers } }: { readonly card: Card }): JS
 }
 
 /** The build steps of an image, as `imagelog history` has them. */
-export function Steps({ card: { image, steps, erased } }: { readonly card: Card }): JSX.Element {
+export function Steps({ card: { image, steps, erased, wrong } }: { readonly card: Card }): JSX.Element {
   const { overview, timeZone } = usePage();
   if (steps === undefined) {
     const why = overview.source === 'document' ? 'this document leaves its config out' : 'its config is not there';
-    return <p class="note">No build steps: {erased === undefined ? why : 'its config was erased'}.</p>;
+    const reason = erased !== undefined ? 'its config was erased' : wrong !== undefined ? 'its config is damaged' : why;
+    return <p class="note">No build steps: {reason}.</p>;
   }
   const rows = steps.map((step, at) => ({ ...step, at }));
   const columns: Column<(typeof rows)[number]>[] = [
@@ -244,7 +248,12 @@ interface ArtifactsProps {
 /** Artifacts and attestations about an image or artifact, as `imagelog inspect` has them. */
 export function Artifacts({ rows, isCut, file }: ArtifactsProps): JSX.Element {
   const columns: Column<RelatedArtifact>[] = [
-    { title: 'Artifact', text: ({ digest }) => digest, cell: ({ digest }) => <ImageLink digest={digest} /> },
+    {
+      title: 'Artifact',
+      text: ({ digest }) => digest,
+      cell: ({ digest }) => <ImageLink digest={digest} />,
+      isShort: true,
+    },
     { title: 'Type', text: ({ artifactType, mediaType }) => (artifactType === '' ? mediaType : artifactType) },
     {
       title: 'About',

@@ -1,21 +1,23 @@
-import type { JSX } from 'preact';
+import type { ComponentChildren, JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { isDigest } from '../../model/digest.js';
 import { countText, printable, shortId } from '../../model/texts.js';
-import type { Difference, MomentDifferences } from '../compare.js';
+import { type Difference, DIFFERENCE_KINDS, type MomentDifferences } from '../compare.js';
 import { type Column, CSV_ROWS, DataTable, eventColumns, TABLE_ROWS } from './data-table.js';
-import { ImageLink } from './facts.js';
+import { Breakable, ImageLink } from './facts.js';
 import { linkTo, usePage, useAnswer } from './page-context.js';
 import { wholeTime } from './times.js';
 
 /** What is different between the moment and another one, in the words of `imagelog diff`. */
 export function Compare(): JSX.Element {
-  const { isNow, moment, shown, show, timeZone } = usePage();
+  const { shown, show } = usePage();
   const from = shown.from === undefined || isDigest(shown.from) ? undefined : shown.from;
   return (
     <section class="compare" aria-labelledby="compare-title">
       <div class="section-head">
-        <h2 id="compare-title">Compare</h2>
+        <h2 id="compare-title" tabIndex={-1}>
+          Compare
+        </h2>
         {from !== undefined && <a href={linkTo(shown, { from: undefined })}>close</a>}
       </div>
       <form
@@ -27,7 +29,7 @@ export function Compare(): JSX.Element {
         }}
       >
         <label>
-          Compare {isNow ? 'now' : wholeTime(moment.time, timeZone)} with
+          Compare the moment above with
           <input
             name="from"
             key={from}
@@ -72,17 +74,20 @@ function MomentComparison({ from }: { readonly from: string }): JSX.Element {
         : {countsText(differences)}.
       </p>
       <DifferenceTable differences={differences} readMore={() => setLimit(limit * 2)} allRows={allRows} />
-      {differences.isCut && <p class="note">Too many images came and went in between: the first ones are left out.</p>}
+      {differences.isCut && (
+        <p class="note">Too much came and went in between: beside references, the first changes are left out.</p>
+      )}
     </>
   );
 }
 
 /** Formats `2 references changed, 1 image added`. */
 function countsText({ counts }: MomentDifferences): string {
-  const parts = (['reference', 'image', 'artifact'] as const).flatMap((kind) =>
+  const parts = DIFFERENCE_KINDS.flatMap((kind) =>
     (['changed', 'added', 'removed'] as const).flatMap((change) => {
       const count = counts[kind][change];
-      return count === 0 ? [] : [`${countText(count, kind)} ${change}`];
+      if (count === 0) return [];
+      return [`${kind === 'metadata' ? countText(count, 'metadata value') : countText(count, kind)} ${change}`];
     }),
   );
   return parts.length === 0 ? 'nothing is different' : parts.join(', ');
@@ -104,18 +109,23 @@ function DifferenceTable({ differences, readMore, allRows }: DifferenceTableProp
       title: 'Change',
       text: ({ change }) => change,
       cell: ({ change }) => <span class={`change ${change}`}>{`${MARKS[change]} ${change}`}</span>,
+      isShort: true,
     },
     { title: 'Kind', text: ({ kind }) => kind, isShort: true },
     { title: 'Key', text: ({ key }) => key, cell: (row) => <Key row={row} /> },
     {
       title: 'Was',
       text: ({ before }) => before,
-      cell: ({ kind, before }) => kind === 'reference' && before !== undefined && <ImageLink digest={before} />,
+      cell: ({ kind, before }) => <Pointed kind={kind} at={before} />,
     },
     {
       title: 'Is',
       text: ({ after }) => after,
-      cell: ({ kind, after }) => kind === 'reference' && after !== undefined && <ImageLink digest={after} />,
+      cell: (row) => (
+        <>
+          <Pointed kind={row.kind} at={row.after} /> <Inside row={row} />
+        </>
+      ),
     },
     ...eventColumns<Difference>(page, ({ event }) => event),
   ];
@@ -133,9 +143,36 @@ function DifferenceTable({ differences, readMore, allRows }: DifferenceTableProp
   );
 }
 
-function Key({ row: { kind, key, name, before, after } }: { readonly row: Difference }): JSX.Element {
+/** One side of a difference. An image or artifact is its own. */
+function Pointed({
+  kind,
+  at,
+}: {
+  readonly kind: Difference['kind'];
+  readonly at: string | undefined;
+}): ComponentChildren {
+  if (at === undefined || kind === 'image' || kind === 'artifact') return null;
+  return isDigest(at) && (kind === 'reference' || kind === 'parent') ? <ImageLink digest={at} /> : printable(at);
+}
+
+/** Leads to the layers and config keys of the images between which a name moved. */
+function Inside({ row: { kind, before, after } }: { readonly row: Difference }): JSX.Element | null {
   const { shown } = usePage();
-  if (kind === 'reference') return <a href={linkTo(shown, { ref: key })}>{printable(name)}</a>;
-  const digest = after ?? before;
-  return digest === undefined ? <code>{shortId(key as never)}</code> : <ImageLink digest={digest} />;
+  if (kind !== 'reference' || before === undefined || after === undefined) return null;
+  return <a href={linkTo(shown, { image: after, from: before })}>layers and config</a>;
+}
+
+function Key({ row: { kind, key, name } }: { readonly row: Difference }): JSX.Element {
+  const { shown } = usePage();
+  if (kind === 'reference') {
+    return (
+      <a href={linkTo(shown, { ref: key })}>
+        <Breakable text={name} />
+      </a>
+    );
+  }
+  if (kind === 'layer' || kind === 'metadata' || !isDigest(key)) {
+    return <code>{kind === 'layer' && isDigest(key) ? shortId(key) : printable(name)}</code>;
+  }
+  return <ImageLink digest={key} />;
 }

@@ -1,20 +1,17 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { csvRow } from '../../model/csv.js';
-import { printable, utcText } from '../../model/texts.js';
+import { utcText } from '../../model/texts.js';
 import type { EventLine } from '../event-line.js';
 import { save } from './event-list.js';
-import { Why } from './facts.js';
-import { linkTo, type Page } from './page-context.js';
+import { Breakable, SHORT_TEXT, Why } from './facts.js';
+import { linkTo, type Page, useFocusNext } from './page-context.js';
 import { dayAndTime } from './times.js';
 
 /** Rows shown at first, and added by each step. */
 export const TABLE_ROWS = 25;
 /** Rows of a table as CSV. */
 export const CSV_ROWS = 100_000;
-
-/** An actor that stays on one line. */
-const SHORT_ACTOR = 20;
 
 /** A column of a table on the page and as CSV. */
 export interface Column<Row> {
@@ -24,7 +21,7 @@ export interface Column<Row> {
   /** What the page shows; by default the text. */
   readonly cell?: (row: Row) => ComponentChildren;
   readonly isNumber?: boolean;
-  /** Whether it stays on one line. */
+  /** Whether it stays on one line, or not; by default short texts do. */
   readonly isShort?: boolean;
   /** Where it is, if not in both. */
   readonly only?: 'page' | 'csv';
@@ -37,6 +34,8 @@ interface TableProps<Row> {
   readonly keyOf: (row: Row) => string | number;
   /** Name of the file of CSV, without its ending. */
   readonly file: string;
+  /** Rows shown at first. */
+  readonly firstRows?: number;
   /** How many rows there are, if these are not all; and how to ask for more of them. */
   readonly count?: number;
   readonly readMore?: () => void;
@@ -48,9 +47,10 @@ interface TableProps<Row> {
 
 /** A table with its caption, that can be downloaded as CSV (RFC 4180). Nothing without rows. */
 export function DataTable<Row>(props: TableProps<Row>): JSX.Element | null {
-  const { caption, columns, rows, keyOf, note } = props;
-  const [shown, setShown] = useState(TABLE_ROWS);
+  const { caption, columns, rows, keyOf, note, firstRows = TABLE_ROWS } = props;
+  const [shown, setShown] = useState(firstRows);
   const [isCut, setCut] = useState(false);
+  const { list, focusNext } = useFocusNext<HTMLTableSectionElement>('tr');
   if (rows.length === 0) return null;
   const visible = columns.filter(({ only }) => only !== 'csv');
   const some = props.readMore === undefined ? rows.slice(0, shown) : rows;
@@ -60,8 +60,7 @@ export function DataTable<Row>(props: TableProps<Row>): JSX.Element | null {
     <div class="data">
       <table>
         <caption>
-          <h3>{caption}</h3>
-          {note !== undefined && <span class="quiet">{note}</span>}
+          <h3>{caption}</h3> {note !== undefined && <span class="quiet">{note}</span>}
         </caption>
         <thead>
           <tr>
@@ -72,20 +71,30 @@ export function DataTable<Row>(props: TableProps<Row>): JSX.Element | null {
             ))}
           </tr>
         </thead>
-        <tbody>
+        <tbody ref={list}>
           {some.map((row) => (
-            <tr key={keyOf(row)}>{visible.map((column, at) => cellOf(column, row, at === 0))}</tr>
+            <tr key={keyOf(row)} tabIndex={-1}>
+              {visible.map((column, at) => cellOf(column, row, at === 0))}
+            </tr>
           ))}
         </tbody>
       </table>
+      {count > some.length && <Cut shown={some.length} count={count} what="rows" />}
       <p class="tools">
         {count > some.length && (
-          <button type="button" onClick={showMore}>
+          <button
+            type="button"
+            onClick={() => {
+              focusNext(some.length);
+              showMore();
+            }}
+          >
             Show more of {count.toLocaleString('en')}
           </button>
         )}
         <button
           type="button"
+          class="csv"
           onClick={() => void download(props).then((rowsOfFile) => setCut(rowsOfFile < count))}
           aria-label={`Download as CSV: ${caption}`}
         >
@@ -102,11 +111,28 @@ export function DataTable<Row>(props: TableProps<Row>): JSX.Element | null {
   );
 }
 
+/** Says on paper, where no button adds rows, how many there are. */
+export function Cut({
+  shown,
+  count,
+  what,
+}: {
+  readonly shown: number;
+  readonly count: number;
+  readonly what: string;
+}): JSX.Element {
+  return (
+    <p class="print-only note">
+      {shown.toLocaleString('en')} of {count.toLocaleString('en')} {what} are on paper.
+    </p>
+  );
+}
+
 function cellOf<Row>(column: Column<Row>, row: Row, isHead: boolean): JSX.Element {
   const { title, cell } = column;
   const text = column.text(row);
-  const content = cell === undefined ? printable(String(text ?? '')) : cell(row);
-  const kind = classOf(column);
+  const content = cell === undefined ? <Breakable text={String(text ?? '')} /> : cell(row);
+  const kind = classOf(column, String(text ?? ''));
   if (isHead) {
     return (
       <th key={title} scope="row" class={kind}>
@@ -122,9 +148,11 @@ function cellOf<Row>(column: Column<Row>, row: Row, isHead: boolean): JSX.Elemen
   );
 }
 
-function classOf<Row>({ isNumber = false, isShort = false }: Column<Row>): string | undefined {
+/** Short texts stay on one line, where there is room for that; a column of them is no wider than they are. */
+function classOf<Row>({ isNumber = false, isShort }: Column<Row>, text = ''): string {
   if (isNumber) return 'number';
-  return isShort ? 'short' : undefined;
+  if (isShort === true) return 'short fit';
+  return (isShort ?? text.length <= SHORT_TEXT) ? 'short' : 'long';
 }
 
 /** Saves a table as CSV, and resolves with the number of its rows. */
@@ -148,15 +176,13 @@ export function eventColumns<Row>(
       cell: (row) => dayAndTime(eventOf(row).time, timeZone),
       isShort: true,
     },
+    { title: 'By', text: (row) => eventOf(row).actor },
     {
-      title: 'By',
-      text: (row) => eventOf(row).actor,
-      cell: (row) => {
-        const actor = printable(eventOf(row).actor);
-        return actor.length > SHORT_ACTOR ? actor : <span class="short">{actor}</span>;
-      },
+      title: 'Why',
+      text: (row) => eventOf(row).reason,
+      cell: (row) => <Why event={eventOf(row)} isFirst />,
+      isShort: false,
     },
-    { title: 'Why', text: (row) => eventOf(row).reason, cell: (row) => <Why event={eventOf(row)} isFirst /> },
     { title: 'Request', text: (row) => eventOf(row).requestId, only: 'csv' },
     {
       title: 'Event',

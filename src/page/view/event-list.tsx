@@ -4,7 +4,7 @@ import { familiarReference } from '../../model/reference.js';
 import { printable } from '../../model/texts.js';
 import type { EventLine } from '../event-line.js';
 import type { Events, TransactionLine } from '../questions.js';
-import { linkTo, usePage, useAnswer } from './page-context.js';
+import { linkTo, useAnswer, useFocusNext, usePage } from './page-context.js';
 import { Why } from './facts.js';
 import { dayAndTime } from './times.js';
 
@@ -13,40 +13,60 @@ const PAGE_LINES = 30;
 
 /** What happened up to the moment, to the chosen reference or to all that was searched for; a line a transaction. */
 export function EventList(): JSX.Element {
-  const { ask, moment, version, shown } = usePage();
+  const { ask, moment, isNow, version, shown } = usePage();
   const asked = { seq: moment.seq, text: shown.q ?? '', reference: shown.ref, limit: PAGE_LINES };
   const key = `${version} ${JSON.stringify(asked)}`;
   const { answer, failure } = useAnswer(key, () => ask('events', asked));
   const [more, setMore] = useState<Events>();
   useEffect(() => setMore(undefined), [key]);
   const before = (more ?? answer)?.before;
+  const { list, focusNext } = useFocusNext<HTMLOListElement>('summary');
   const lines = [...(answer?.transactions ?? []), ...(more?.transactions ?? [])];
   const readMore = (): void => {
     void ask('events', { ...asked, before }).then(({ transactions, before: next }) =>
       setMore({ transactions: [...(more?.transactions ?? []), ...transactions], before: next }),
     );
   };
+  const whose =
+    shown.ref !== undefined
+      ? ` of ${printable(familiarReference(shown.ref))}`
+      : shown.q === undefined
+        ? ''
+        : ` for “${printable(shown.q)}”`;
   return (
     <section class="events" aria-labelledby="events-title">
       <div class="section-head">
-        <h2 id="events-title">
-          Events{shown.ref === undefined ? '' : ` of ${printable(familiarReference(shown.ref))}`}
+        <h2 id="events-title" tabIndex={-1}>
+          Events{whose}
         </h2>
-        {shown.ref !== undefined && <a href={linkTo(shown, { ref: undefined })}>all events</a>}
+        {whose !== '' && <a href={linkTo(shown, { ref: undefined, q: undefined })}>All events</a>}
       </div>
       {failure !== undefined && (
         <p class="failure" role="alert">
           {printable(failure)}
         </p>
       )}
-      {answer !== undefined && lines.length === 0 && <p class="note">Nothing until then.</p>}
-      <ol class="transactions">
+      {answer !== undefined && lines.length === 0 && (
+        <p class="note">
+          Nothing had happened by then.{' '}
+          {!isNow && <a href={linkTo(shown, { at: undefined })}>Go to the end of the log</a>}
+        </p>
+      )}
+      <ol class="transactions" ref={list}>
         {lines.map((line) => (
           <Transaction key={line.first} line={line} />
         ))}
       </ol>
+      {before !== undefined && <p class="print-only note">Earlier ones are not on paper.</p>}
       {before !== undefined && (
-        <button type="button" onClick={readMore}>
+        <button
+          type="button"
+          class="more"
+          onClick={() => {
+            focusNext(lines.length);
+            readMore();
+          }}
+        >
           Show earlier ones
         </button>
       )}

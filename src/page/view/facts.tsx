@@ -27,6 +27,26 @@ export function Since({ event }: { readonly event: EventLine }): JSX.Element {
   );
 }
 
+/** Characters of a text that stays on one line. */
+export const SHORT_TEXT = 24;
+
+/** A text of the log that breaks, if it is long, between the parts of a name before it breaks in one. */
+export function Breakable({ text }: { readonly text: string }): JSX.Element {
+  const whole = printable(text);
+  if (whole.length <= SHORT_TEXT) return <>{whole}</>;
+  const parts = whole.split(/(?<=\/)/);
+  return (
+    <>
+      {parts.map((part, at) => (
+        <>
+          {at > 0 && <wbr />}
+          {part}
+        </>
+      ))}
+    </>
+  );
+}
+
 interface WhyProps {
   readonly event: Pick<EventLine, 'reason' | 'requestId' | 'via' | 'address'>;
   /** Whether nothing stands before it. */

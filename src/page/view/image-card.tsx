@@ -8,7 +8,7 @@ import type { ArtifactCard, ImageCard as Card } from '../image-card.js';
 import { Artifacts, ConfigTable, Layers, Names, Parents, Steps } from './card-tables.js';
 import { ImageLink, Why } from './facts.js';
 import { ImageComparison } from './image-comparison.js';
-import { linkTo, usePage, useAnswer } from './page-context.js';
+import { linkTo, useAnswer, useFocusBack, usePage } from './page-context.js';
 import { dayAndTime } from './times.js';
 
 /** The image or artifact that is looked at; nothing when there is none. */
@@ -34,6 +34,7 @@ function CardOf({ name, takesFocus }: CardProps): JSX.Element {
     return { card: await ask('card', { digest, seq }) };
   });
   const card = answer?.card;
+  useFocusBack();
   const section = useRef<HTMLElement>(null);
   const focused = useRef('');
   const isReady = answer !== undefined && !isOld;
@@ -47,9 +48,18 @@ function CardOf({ name, takesFocus }: CardProps): JSX.Element {
   const nothing = answer !== undefined && card === undefined;
   return (
     <section class="card" aria-labelledby="card-title" tabIndex={-1} ref={section}>
-      <h2 id="card-title">
-        {titleOf(card)} <code>{card === undefined ? printable(name) : shortId(digestOf(card))}</code>
-      </h2>
+      <div class="card-head">
+        <h2 id="card-title">
+          {titleOf(card)} <code>{card === undefined ? printable(name) : shortId(digestOf(card))}</code>
+        </h2>
+        <a
+          class="close"
+          href={linkTo(shown, { image: undefined, from: isDigest(shown.from ?? '') ? undefined : shown.from })}
+          aria-label="Close the card"
+        >
+          Close
+        </a>
+      </div>
       {failure !== undefined && (
         <p class="failure" role="alert">
           {printable(failure)}
@@ -58,12 +68,6 @@ function CardOf({ name, takesFocus }: CardProps): JSX.Element {
       {nothing && <p class="note">No image, manifest, index or artifact of this log has this digest.</p>}
       {card?.kind === 'image' && <ImageParts card={card} />}
       {card !== undefined && card.kind !== 'image' && <ArtifactParts card={card} />}
-      <a
-        class="close"
-        href={linkTo(shown, { image: undefined, from: isDigest(shown.from ?? '') ? undefined : shown.from })}
-      >
-        Close
-      </a>
     </section>
   );
 }
@@ -79,13 +83,13 @@ function digestOf(card: Card | ArtifactCard): Card['image'] | ArtifactCard['arti
 
 function ImageParts({ card }: { readonly card: Card }): JSX.Element {
   const { shown } = usePage();
-  const { image, created, deleted, erased, isPresent, via } = card;
+  const { image, created, deleted, erased, wrong, isPresent, via } = card;
   return (
     <>
       <p class="sentence">
         <ImageSentence card={card} />
       </p>
-      <State {...{ begun: created, ended: deleted, erased, isPresent }} words={['loaded', 'deleted']} />
+      <State {...{ begun: created, ended: deleted, erased, wrong, isPresent }} words={['loaded', 'deleted']} />
       {via !== undefined && (
         <p class="sentence">
           <code>{shortId(via.digest)}</code> is its {via.kind}.
@@ -128,12 +132,13 @@ interface StateProps {
   readonly begun: EventLine | undefined;
   readonly ended: EventLine | undefined;
   readonly erased: EventLine | undefined;
+  readonly wrong: string | undefined;
   readonly isPresent: boolean;
   readonly words: readonly [begun: string, ended: string];
 }
 
 /** What began and ended it, and why. */
-function State({ begun, ended, erased, isPresent, words }: StateProps): JSX.Element {
+function State({ begun, ended, erased, wrong, isPresent, words }: StateProps): JSX.Element {
   return (
     <>
       {begun !== undefined && <Happened what={words[0]} event={begun} />}
@@ -143,6 +148,7 @@ function State({ begun, ended, erased, isPresent, words }: StateProps): JSX.Elem
       )}
       {ended !== undefined && <Happened what={words[1]} event={ended} isBad />}
       {erased !== undefined && <Happened what="its content erased" event={erased} isBad />}
+      {wrong !== undefined && <p class="state bad">its content is damaged, and not shown: {printable(wrong)}</p>}
     </>
   );
 }
@@ -159,7 +165,11 @@ function Happened({ what, event, isBad = false }: HappenedProps): JSX.Element {
     <p class={isBad ? 'state bad' : 'state quiet'}>
       {what} {dayAndTime(event.time, timeZone)} by {printable(event.actor)}
       <Why event={event} /> · event{' '}
-      <a class="seq" href={linkTo(shown, { at: `${event.seq}` })}>
+      <a
+        class="seq"
+        href={linkTo(shown, { at: `${event.seq}` })}
+        aria-label={`Event ${event.seq}: show the log as of it`}
+      >
         {event.seq}
       </a>
     </p>
@@ -182,7 +192,7 @@ function ImageIds({ card }: { readonly card: Card }): JSX.Element {
         </dd>
       ))}
       {indexes.length > 0 && <dt>{indexes.length === 1 ? 'Index' : 'Indexes'}</dt>}
-      {indexes.map(({ digest, platforms }) => (
+      {indexes.map(({ digest, platforms, contains }) => (
         <dd key={digest}>
           <code>{digest}</code>
           {platforms.length > 0 && (
@@ -195,6 +205,18 @@ function ImageIds({ card }: { readonly card: Card }): JSX.Element {
               ))}
             </ul>
           )}
+          {contains.length > 0 && (
+            <ul class="platforms" aria-label="Contents of the index">
+              {contains.map((each) => (
+                <li key={each.digest}>
+                  <ImageLink digest={each.digest} />{' '}
+                  <span class="quiet">
+                    {printable(each.mediaType)}, {sizeText(each.size)}
+                  </span>
+                </li>
+              ))}
+            </ul>
+          )}
         </dd>
       ))}
     </dl>
@@ -202,7 +224,7 @@ function ImageIds({ card }: { readonly card: Card }): JSX.Element {
 }
 
 function ArtifactParts({ card }: { readonly card: ArtifactCard }): JSX.Element {
-  const { artifact, artifactType, subject, contains, blobs, totalSize, isPresent, added, removed, erased } = card;
+  const { artifact, artifactType, subject, contains, blobs, totalSize, isPresent, added, removed } = card;
   const short = shortId(artifact.digest);
   const descriptors = (title: string, all: ArtifactCard['blobs'], links: boolean): JSX.Element | null =>
     all.length === 0 ? null : (
@@ -232,7 +254,7 @@ function ArtifactParts({ card }: { readonly card: ArtifactCard }): JSX.Element {
       <State
         begun={isPresent || removed !== undefined ? added : undefined}
         ended={removed}
-        {...{ erased, isPresent }}
+        {...{ erased: card.erased, wrong: card.wrong, isPresent }}
         words={['added', 'removed']}
       />
       <dl class="ids">

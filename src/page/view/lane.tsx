@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { durationText, printable, shortId } from '../../model/texts.js';
 import type { EventLine } from '../event-line.js';
-import type { ReferenceRow } from '../questions.js';
+import type { LanePeriods, ReferenceRow } from '../questions.js';
 import type { ReferencePeriod } from '../timeline.js';
 import { Why } from './facts.js';
 import { type Page, useAnswer, usePage } from './page-context.js';
@@ -33,25 +33,25 @@ interface Part {
 
 /**
  * The history of a reference on the axis of the slider, a segment an image. One stop of the keyboard,
- * like a slider: the arrows walk over its periods.
+ * like a slider: the arrows walk over its periods, and Enter or a click goes to where one began.
  */
 export function Lane({ row }: { readonly row: LaneRow }): JSX.Element {
   const { ask, version } = usePage();
   const { reference } = row;
   const { answer } = useAnswer(`${version} ${reference}`, () => ask('lane', { reference }));
   // Its place is there at once, so that nothing below moves.
-  return answer === undefined ? <div class="lane" /> : <DrawnLane row={row} periods={answer.periods} />;
+  return answer === undefined ? <div class="lane" /> : <DrawnLane row={row} lane={answer} />;
 }
 
 type LaneRow = Pick<ReferenceRow, 'name' | 'reference' | 'image' | 'target' | 'isRemoved'>;
 
 interface DrawnLaneProps {
   readonly row: LaneRow;
-  readonly periods: readonly ReferencePeriod[];
+  readonly lane: LanePeriods;
 }
 
-function DrawnLane({ row, periods }: DrawnLaneProps): JSX.Element {
-  const { ask, axis, moment, isNow, timeZone } = usePage();
+function DrawnLane({ row, lane: { periods, earlier, since } }: DrawnLaneProps): JSX.Element {
+  const { ask, axis, moment, isNow, timeZone, show } = usePage();
   const [active, setActive] = useState<number>();
   const { name } = row;
   const focused = active === undefined ? undefined : periods[active];
@@ -59,8 +59,16 @@ function DrawnLane({ row, periods }: DrawnLaneProps): JSX.Element {
     focused === undefined ? Promise.resolve(undefined) : ask('event', { seq: focused.seq }),
   );
   const tints = tintsOf(periods, row);
-  const { parts, now } = placesOf(periods, { axis, moment: isNow ? axis.to : moment.time });
+  const { parts, now, begin } = placesOf(periods, { axis, moment: isNow ? axis.to : moment.time, since });
   const last = periods.length - 1;
+  const goTo = (place: number | undefined): void => {
+    const seq = place === undefined ? undefined : periods[place]?.seq;
+    if (seq !== undefined) show({ at: `${seq}` });
+  };
+  const placeAt = (x: number, { left, width }: DOMRect): number | undefined => {
+    const at = parts.findLastIndex(({ start }) => start <= (100 * (x - left)) / width);
+    return at < 0 ? undefined : at;
+  };
   return (
     <div
       class="lane"
@@ -73,6 +81,8 @@ function DrawnLane({ row, periods }: DrawnLaneProps): JSX.Element {
       aria-valuetext={textOf(periods[active ?? last], isOld ? undefined : event, timeZone)}
       onKeyDown={(pressed) => {
         const by = STEP_OF_KEY[pressed.key];
+        if (pressed.key === 'Escape') setActive(undefined);
+        if (pressed.key === 'Enter') goTo(active ?? last);
         if (by === undefined) return;
         pressed.preventDefault();
         setActive(Math.min(last, Math.max(0, (active ?? last) + by)));
@@ -80,13 +90,11 @@ function DrawnLane({ row, periods }: DrawnLaneProps): JSX.Element {
       onFocus={() => setActive(active ?? last)}
       onBlur={() => setActive(undefined)}
       onPointerLeave={() => setActive(undefined)}
-      onPointerMove={(moved) => {
-        const { left, width } = moved.currentTarget.getBoundingClientRect();
-        const at = parts.findLastIndex(({ start }) => start <= (100 * (moved.clientX - left)) / width);
-        setActive(at < 0 ? undefined : at);
-      }}
+      onPointerMove={(moved) => setActive(placeAt(moved.clientX, moved.currentTarget.getBoundingClientRect()))}
+      onClick={(clicked) => goTo(placeAt(clicked.clientX, clicked.currentTarget.getBoundingClientRect()))}
     >
       <svg aria-hidden="true">
+        {earlier > 0 && <line class="segment many" x1={`${begin}%`} x2={`${parts[0]?.start}%`} y1="50%" y2="50%" />}
         {periods.map((period, at) => (
           <Segment
             key={period.seq}
@@ -96,6 +104,12 @@ function DrawnLane({ row, periods }: DrawnLaneProps): JSX.Element {
         {!isNow && <rect class="later" x={`${now}%`} width={`${100 - now}%`} height="100%" />}
         <line class="moment-line" x1={`${now}%`} x2={`${now}%`} y1="-3" y2="31" />
       </svg>
+      {earlier > 0 && (
+        <p class="quiet earlier">
+          dashed: {earlier.toLocaleString('en')} earlier periods, from{' '}
+          {since === undefined ? '' : dayAndTime(since, timeZone)} on
+        </p>
+      )}
       {focused !== undefined && (
         <Details
           period={focused}
@@ -107,24 +121,35 @@ function DrawnLane({ row, periods }: DrawnLaneProps): JSX.Element {
   );
 }
 
+interface Places {
+  readonly parts: readonly Part[];
+  readonly now: number;
+  /** Where the first of all periods began, drawn or not. */
+  readonly begin: number;
+}
+
 /** Places of all periods and of the moment on the axis. */
 function placesOf(
   periods: readonly ReferencePeriod[],
-  { axis: { from, to }, moment }: { readonly axis: Page['axis']; readonly moment: number },
-): { readonly parts: readonly Part[]; readonly now: number } {
+  {
+    axis: { from, to },
+    moment,
+    since = from,
+  }: { readonly axis: Page['axis']; readonly moment: number; readonly since: number | undefined },
+): Places {
   const partOf = (time: number): number => (100 * Math.min(Math.max(time - from, 0), to - from)) / (to - from);
   const parts = periods.map(({ time, until = to }) => {
     const start = Math.min(partOf(time), 100 - LEAST_PART);
     return { start, width: Math.max(LEAST_PART, partOf(until) - start) };
   });
-  return { parts, now: partOf(moment) };
+  return { parts, now: partOf(moment), begin: partOf(since) };
 }
 
 function textOf(period: ReferencePeriod | undefined, event: EventLine | undefined, timeZone: string): string {
   if (period === undefined) return '';
   const { image, target, time, until, actor } = period;
   const points = image ?? target;
-  const end = until === undefined ? 'until now' : `until ${dayAndTime(until, timeZone)}`;
+  const end = until === undefined ? 'on, still' : `until ${dayAndTime(until, timeZone)}`;
   const why = event?.reason === undefined ? '' : `, ${event.reason}`;
   const request = event?.requestId === undefined ? '' : `, request ${event.requestId}`;
   return printable(
@@ -192,11 +217,14 @@ function Details({ period, event, part: { start } }: DetailsProps): JSX.Element 
   const { axis, timeZone } = usePage();
   const { image, target, time, until, actor, seq } = period;
   const points = image ?? target;
-  const side = start > 50 ? { right: `${Math.max(0, 100 - start - 30)}%` } : { left: `${start}%` };
+  const side = start > 50 ? { '--right': `${Math.max(0, 100 - start - 30)}%` } : { '--left': `${start}%` };
   return (
     <p class="details" style={side}>
-      <strong>{points === undefined ? 'removed' : shortId(points)}</strong> {dayAndTime(time, timeZone)} –{' '}
-      {until === undefined ? 'now' : dayAndTime(until, timeZone)} · {durationText((until ?? axis.to) - time)}
+      <strong>{points === undefined ? 'removed' : shortId(points)}</strong>{' '}
+      {until === undefined
+        ? `since ${dayAndTime(time, timeZone)}`
+        : `${dayAndTime(time, timeZone)} – ${dayAndTime(until, timeZone)}`}{' '}
+      · {durationText((until ?? axis.to) - time)}
       <br />
       by {printable(actor)}
       {event !== undefined && <Why event={event} />} · event {seq}

@@ -1,8 +1,9 @@
-import { createContext } from 'preact';
+import { createContext, type RefObject } from 'preact';
 import { useContext, useEffect, useRef, useState } from 'preact/hooks';
 import { formatAddress, type Shown } from '../address.js';
 import type { Ask, Moment, Overview } from '../questions.js';
 import { thrownText } from '../../errors.js';
+import { wholeTime } from './times.js';
 
 /** What every section of the page has. */
 export interface Page {
@@ -16,8 +17,10 @@ export interface Page {
   readonly show: (change: Shown, options?: { readonly replaces?: boolean }) => void;
   /** As of when everything is shown. */
   readonly moment: Moment;
-  /** Whether that is the newest event there is. */
+  /** Whether that is the end of the log, and no earlier moment. */
   readonly isNow: boolean;
+  /** What the end of the log is: the present, or where a file or a server of the past ends. */
+  readonly end: 'now' | 'file' | 'server';
   /** IANA zone of all times. */
   readonly timeZone: string;
   /** Ends of the axis of time, milliseconds since the epoch. */
@@ -42,6 +45,12 @@ export function usePage(): Page {
   return page;
 }
 
+/** The moment in words; the end of a file is no present. */
+export function asOfText({ moment, isNow, end, axis, timeZone }: Page): string {
+  if (isNow && end === 'now') return 'now';
+  return wholeTime(isNow ? axis.to : moment.time, timeZone);
+}
+
 /** Address of what is shown with a change: for links that can be opened in another window. */
 export function linkTo(shown: Shown, change: Shown): string {
   return formatAddress({ ...shown, ...change }) || '#';
@@ -53,6 +62,37 @@ export interface Answered<Answer> {
   readonly failure: string | undefined;
   /** Whether the answer is to an earlier question. */
   readonly isOld: boolean;
+}
+
+/** Moves the focus to the first row that comes after a press on "more": the button may be gone then. */
+export function useFocusNext<List extends HTMLElement>(
+  selector: string,
+): { readonly list: RefObject<List | null>; readonly focusNext: (count: number) => void } {
+  const list = useRef<List>(null);
+  const next = useRef<number | undefined>(undefined);
+  useEffect(() => {
+    if (next.current === undefined) return;
+    const row = list.current?.querySelectorAll<HTMLElement>(selector)[next.current];
+    if (row === undefined) return;
+    next.current = undefined;
+    row.focus();
+  });
+  const focusNext = (count: number): void => {
+    next.current = count;
+  };
+  return { list, focusNext };
+}
+
+/** Gives the focus back to what opened this part, when closing it left none. */
+export function useFocusBack(): void {
+  useEffect(() => {
+    const opener = document.activeElement;
+    return () =>
+      queueMicrotask(() => {
+        const isLost = document.activeElement === null || document.activeElement === document.body;
+        if (isLost && opener instanceof HTMLElement && opener.isConnected) opener.focus();
+      });
+  }, []);
 }
 
 /** Asks again whenever `key` changes, which stands for the question; late answers to others are dropped. */

@@ -3,8 +3,8 @@ import { useState } from 'preact/hooks';
 import { thrownText } from '../../errors.js';
 import { systemTimeZone, UTC } from '../../model/time-zone.js';
 import type { Moment } from '../questions.js';
-import { usePage, useAnswer } from './page-context.js';
-import { ticksBetween, wholeTime } from './times.js';
+import { asOfText, usePage, useAnswer } from './page-context.js';
+import { ticksBetween } from './times.js';
 
 /** Places of the slider: finer than any screen. */
 const PLACES = 10_000;
@@ -25,7 +25,7 @@ const STEP_OF_KEY: Readonly<Record<string, readonly [by: 1 | -1, over?: 'moves']
 /** The moment as of which everything below is; stays in view. */
 export function TimeBar(): JSX.Element {
   const page = usePage();
-  const { ask, moment, isNow, shown, show, timeZone, axis, overview } = page;
+  const { ask, moment, isNow, end, shown, show, axis, overview } = page;
   const span = axis.to - axis.from;
   const place = isNow ? PLACES : Math.round(((moment.time - axis.from) / span) * PLACES);
   const go = ({ seq }: Moment): void => show({ at: seq >= (overview.range?.last ?? 0) ? undefined : `${seq}` });
@@ -36,20 +36,28 @@ export function TimeBar(): JSX.Element {
     const at = value >= PLACES ? undefined : new Date(axis.from + (value / PLACES) * span).toISOString();
     show({ at }, { replaces });
   };
-  const text = isNow
-    ? `Now, after event ${moment.seq}`
-    : `${wholeTime(moment.time, timeZone)}, after event ${moment.seq}`;
+  const text = asOfText(page);
+  const { first = 1, last = 0 } = overview.range ?? {};
+  const where =
+    moment.seq < first
+      ? `before event ${first} of ${last}`
+      : `${isNow && end !== 'now' ? `where this ${end} ends, ` : ''}after event ${moment.seq} of ${last}`;
+  const wrong = overview.verdict?.damage;
+  const isWrong = wrong !== undefined && moment.seq >= (wrong.seq ?? 0);
   const whose = shown.ref === undefined ? 'of a tag' : 'of this tag';
   return (
     <section class="time-bar" aria-label="Moment">
       <div class="now">
         <div class="moment">
           <h2>
-            As of <output>{isNow ? 'now' : wholeTime(moment.time, timeZone)}</output>
+            As of <output>{text}</output>
           </h2>
-          <p class="quiet">
-            after event {moment.seq} of {overview.range?.last}
-          </p>
+          <p class="quiet">{where}</p>
+          {isWrong && (
+            <p class="failure">
+              ✕ {wrong.seq === undefined ? 'a record' : `event ${wrong.seq}`} was changed: nothing here can be believed
+            </p>
+          )}
         </div>
         <div class="track">
           <Marks />
@@ -59,7 +67,7 @@ export function TimeBar(): JSX.Element {
             max={PLACES}
             value={place}
             aria-label="Moment"
-            aria-valuetext={text}
+            aria-valuetext={`${text}, ${where}`}
             onInput={(event) => slide(Number(event.currentTarget.value), true)}
             onChange={(event) => slide(Number(event.currentTarget.value), false)}
             onKeyDown={(event) => {
@@ -82,20 +90,55 @@ export function TimeBar(): JSX.Element {
           Next change<span class="hidden"> {whose}</span> ›
         </button>
         <button type="button" onClick={() => show({ at: undefined })} disabled={isNow}>
-          Now
+          {end === 'now' ? 'Now' : 'Newest'}
         </button>
         <MomentForm />
         <ZoneSwitch />
+        <SectionNav />
       </div>
     </section>
   );
 }
 
+const SECTIONS = [
+  ['references-title', 'References'],
+  ['events-title', 'Events'],
+  ['compare-title', 'Compare'],
+  ['audit-title', 'For auditors'],
+] as const;
+
+/** Leads to the sections. No links: the address after its # says what is shown. */
+function SectionNav(): JSX.Element {
+  return (
+    <nav class="sections" aria-label="Sections">
+      {SECTIONS.map(([id, title]) => (
+        <button
+          key={id}
+          type="button"
+          onClick={() => {
+            const heading = document.getElementById(id);
+            heading?.scrollIntoView();
+            (heading?.closest('summary') ?? heading)?.focus({ preventScroll: true });
+          }}
+        >
+          {title}
+        </button>
+      ))}
+    </nav>
+  );
+}
+
 function Marks(): JSX.Element {
-  const { ask, axis, shown, version } = usePage();
+  const { ask, axis, overview, shown, timeZone, version } = usePage();
   const { answer: all = [] } = useAnswer(`${version} ${axis.to}`, () => ask('marks', { ...axis, pieces: MARKS }));
   const { answer: own = [] } = useAnswer(`${version} ${axis.to} ${shown.ref}`, () =>
     shown.ref === undefined ? Promise.resolve([]) : ask('marks', { ...axis, pieces: MARKS, references: [shown.ref] }),
+  );
+  const wrong = overview.verdict?.damage?.seq;
+  const { answer: wrongAt } = useAnswer(`${version} ${wrong}`, () =>
+    wrong === undefined
+      ? Promise.resolve(undefined)
+      : ask('moment', { text: `@${wrong}`, nowMs: Date.now(), timeZone }).then(({ time }) => time),
   );
   const most = all.reduce((a, b) => Math.max(a, b), 1);
   const bars = (counts: readonly number[], kind: string): JSX.Element[] =>
@@ -110,11 +153,20 @@ function Marks(): JSX.Element {
     <svg class="marks" aria-hidden="true">
       {bars(all, 'mark')}
       {bars(own, 'mark own')}
+      {wrongAt !== undefined && (
+        <rect
+          class="mark wrong"
+          x={`${(100 * (wrongAt - axis.from)) / (axis.to - axis.from)}%`}
+          width="3"
+          height="100%"
+        />
+      )}
     </svg>
   );
 }
 
-function Ticks(): JSX.Element {
+/** The axis of time, below the slider and lanes. */
+export function Ticks(): JSX.Element {
   const { axis, timeZone } = usePage();
   return (
     <div class="ticks" aria-hidden="true">

@@ -1,8 +1,8 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { countText, printable, sizeText } from '../../model/texts.js';
-import { systemTimeZone, zoneName } from '../../model/time-zone.js';
-import { parseAddress } from '../address.js';
+import { zoneName } from '../../model/time-zone.js';
+import type { Shown } from '../address.js';
 import type { Damage } from '../reading.js';
 import type { Ask, Evidence, Overview, SeenHead, Signature } from '../questions.js';
 import { linkTo, type Progress, useAnswer } from './page-context.js';
@@ -18,6 +18,8 @@ interface VerdictProps {
   readonly failure: string | undefined;
   /** When the document was made; undefined for a server. */
   readonly madeAt: number | undefined;
+  readonly shown: Shown;
+  readonly timeZone: string;
 }
 
 /** What was found by which key: of one moment, as a later key must not stand beside an earlier finding. */
@@ -27,7 +29,8 @@ interface Finding extends Evidence {
 }
 
 /** What re-hashing the log found, before all else. */
-export function Verdict({ ask, overview, version, progress, failure, madeAt }: VerdictProps): JSX.Element {
+export function Verdict(props: VerdictProps): JSX.Element {
+  const { ask, overview, version, progress, failure } = props;
   const [pasted, setPasted] = useState<string>();
   const origin = overview?.origin;
   // Read once: a key that is remembered now was not there before.
@@ -35,11 +38,14 @@ export function Verdict({ ask, overview, version, progress, failure, madeAt }: V
   const key = pasted ?? pinned?.key ?? overview?.key;
   const isGiven = pasted !== undefined || pinned?.isGiven === true;
   const seen = useMemo(() => (key === undefined ? undefined : seenHead(key)), [key]);
-  const { answer: found } = useAnswer(`${version} ${origin} ${key}`, async (): Promise<Finding | undefined> => {
-    if (overview === undefined) return undefined;
-    const keyFrom = isGiven ? 'given' : pinned !== undefined ? 'pinned' : overview.source;
-    return { ...(await ask('evidence', { key, seen })), keyFrom, seen };
-  });
+  const { answer: found } = useAnswer(
+    `${version} ${origin} ${isGiven} ${key}`,
+    async (): Promise<Finding | undefined> => {
+      if (overview === undefined) return undefined;
+      const keyFrom = isGiven ? 'given' : pinned !== undefined ? 'pinned' : overview.source;
+      return { ...(await ask('evidence', { key, seen })), keyFrom, seen };
+    },
+  );
   const head = found?.verdict;
   useEffect(() => {
     if (origin === undefined || key === undefined || found?.signature.state !== 'valid') return;
@@ -55,44 +61,56 @@ export function Verdict({ ask, overview, version, progress, failure, madeAt }: V
     );
   }
   if (found === undefined || head === undefined) return <Reading progress={progress} />;
+  const facts = (
+    <>
+      <Facts {...props} found={found} verdict={head} />
+      {found.signature.state !== 'none' && <KeyForm onKey={setPasted} />}
+    </>
+  );
   return (
     <>
-      <Found found={found} verdict={head} progress={progress} />
+      <Found {...props} found={found} verdict={head} facts={facts} />
       {failure !== undefined && (
         <p class="failure" role="alert">
           What came after event {head.size} is not here: {printable(failure)}.
         </p>
       )}
-      <Facts found={found} verdict={head} madeAt={madeAt} />
-      <KeyForm onKey={setPasted} />
+      <Notes found={found} verdict={head} />
     </>
   );
 }
 
-interface FactsProps {
+interface FactsProps extends Pick<VerdictProps, 'madeAt' | 'timeZone'> {
   readonly found: Finding;
   readonly verdict: NonNullable<Overview['verdict']>;
-  readonly madeAt: number | undefined;
 }
 
-function Facts({ found, verdict, madeAt }: FactsProps): JSX.Element {
-  const { origin, range, signature, keyFrom, leftOut } = found;
+function Facts({ found, verdict, madeAt, timeZone }: FactsProps): JSX.Element {
+  const { origin, range, signature, keyFrom } = found;
+  const timeText = (timeMs: number): string => `${dayAndTime(timeMs, timeZone)} ${zoneName(timeMs, timeZone)}`;
+  return (
+    <dl class="facts">
+      <Fact name="Log">{printable(origin)}</Fact>
+      <Fact name="Events">{verdict.size.toLocaleString('en')}</Fact>
+      <Fact name="Root">
+        <code>{verdict.root}</code>
+      </Fact>
+      {/* A checkpoint has no time of its own. */}
+      <Fact name="Checkpoint after">
+        {range === undefined ? 'no event' : `event ${range.last}, ${timeText(range.to)}`}
+      </Fact>
+      {madeAt !== undefined && <Fact name="File written">{timeText(madeAt)}</Fact>}
+      <Fact name="Signature">
+        <SignatureText {...{ signature, keyFrom }} />
+      </Fact>
+    </dl>
+  );
+}
+
+/** What this page lacks, and why. */
+function Notes({ found: { leftOut }, verdict }: Pick<FactsProps, 'found' | 'verdict'>): JSX.Element {
   return (
     <>
-      <dl class="facts">
-        <Fact name="Log">{printable(origin)}</Fact>
-        <Fact name="Events">{verdict.size.toLocaleString('en')}</Fact>
-        <Fact name="Root">
-          <code>{verdict.root}</code>
-        </Fact>
-        <Fact name="Time of the checkpoint">
-          {range === undefined ? 'none' : `${timeText(range.to)}, that of event ${range.last}: a checkpoint has no own`}
-          {madeAt !== undefined && `; this file is of ${timeText(madeAt)}`}
-        </Fact>
-        <Fact name="Signature">
-          <SignatureText {...{ signature, keyFrom }} />
-        </Fact>
-      </dl>
       {verdict.leftOut > 0 && (
         <p class="note">
           Only the hashes of the first {verdict.leftOut.toLocaleString('en')} events are in this file: it shows what
@@ -115,11 +133,6 @@ function Facts({ found, verdict, madeAt }: FactsProps): JSX.Element {
   );
 }
 
-function timeText(timeMs: number): string {
-  const zone = systemTimeZone();
-  return `${dayAndTime(timeMs, zone)} ${zoneName(timeMs, zone)}`;
-}
-
 function Reading({ progress: { done, total } }: { readonly progress: Progress }): JSX.Element {
   return (
     <Banner tone="calm" title="Checking the log …">
@@ -133,25 +146,28 @@ function Reading({ progress: { done, total } }: { readonly progress: Progress })
   );
 }
 
-interface FoundProps extends Omit<FactsProps, 'madeAt'> {
-  readonly progress: Progress;
+interface FoundProps extends Pick<VerdictProps, 'progress' | 'shown'>, Pick<FactsProps, 'found' | 'verdict'> {
+  readonly facts: JSX.Element;
 }
 
-function Found({ found, verdict, progress }: FoundProps): JSX.Element {
+function Found({ found, verdict, progress, shown, facts }: FoundProps): JSX.Element {
   const { signature, keyFrom, continuity, seen, source } = found;
   const { damage, hashed } = verdict;
   const work = `${countText(hashed, 'record')} re-hashed in this browser in ${Math.max(1, Math.round(progress.milliseconds ?? 0))} ms`;
-  if (damage !== undefined) return <Damaged damage={damage} work={work} />;
+  if (damage !== undefined) return <Damaged {...{ damage, work, shown, facts }} />;
   if (signature.state === 'invalid') {
     return (
-      <Banner tone="bad" title="The signature is wrong">
-        {printable(signature.why)}. {work}; they match the checkpoint, but its signature does not.
+      <Banner tone="bad" title={REFUSED_BY[keyFrom]} facts={facts}>
+        {printable(signature.why)}. {work}: they lead to the root of the checkpoint, but that is not signed as it should
+        be.{' '}
+        {(keyFrom === 'pinned' || keyFrom === 'given') &&
+          'If the log has another key now, check by that one, from elsewhere.'}
       </Banner>
     );
   }
   if (continuity === 'another') {
     return (
-      <Banner tone="bad" title="This is another history than the one you saw">
+      <Banner tone="bad" title="This is another history than the one you saw" facts={facts}>
         Its first {seen?.size.toLocaleString('en')} events are not those that this browser verified before. {work}.
       </Banner>
     );
@@ -159,7 +175,7 @@ function Found({ found, verdict, progress }: FoundProps): JSX.Element {
   // A file may be of any day; a server has the whole log.
   if (continuity === 'shorter' && source === 'server') {
     return (
-      <Banner tone="bad" title="The log is shorter than the one you saw">
+      <Banner tone="bad" title="The log is shorter than the one you saw" facts={facts}>
         This browser verified {seen?.size.toLocaleString('en')} events of it before: an older copy was put in its place.{' '}
         {work}.
       </Banner>
@@ -169,64 +185,105 @@ function Found({ found, verdict, progress }: FoundProps): JSX.Element {
     continuity === 'shorter' ? ` This browser has seen ${seen?.size.toLocaleString('en')} events of it.` : '';
   if (signature.state === 'valid') {
     return (
-      <Banner tone="good" title={VERIFIED[keyFrom]}>
-        {work}. They lead to the root that {printable(signature.name)} signed.{earlier}
-        {keyFrom !== 'given' && ' To know that nobody edited it, check by a key that you have from elsewhere.'}
+      <Banner tone={keyFrom === 'given' ? 'good' : 'fair'} title={VERIFIED_BY[keyFrom]} facts={facts}>
+        {work}. They lead to the root that {printable(signature.name)} signed.{earlier} <Trust found={found} />
       </Banner>
     );
   }
-  const why =
-    signature.state === 'none'
-      ? 'nobody signed it: compare its root with one that you kept'
-      : `its signature was not checked: ${signature.why}`;
-  return (
-    <Banner tone="calm" title="Whole, but not signed for you">
-      {work}. They lead to the root of the checkpoint, but {why}.{earlier}
+  const how = source === 'server' ? 'start the server with --key' : 'write the page with --key';
+  return signature.state === 'none' ? (
+    <Banner tone="calm" title="Whole, but nobody signed it" facts={facts}>
+      {work}. They lead to the root of the checkpoint, but without a signature anybody can write another history. To
+      know that nobody edited it, compare the root with one that you kept, or {how}.{earlier}
+    </Banner>
+  ) : (
+    <Banner tone="calm" title="Whole, but its signature was not checked" facts={facts}>
+      {work}. They lead to the root of the checkpoint. Who signed it is not known: {printable(signature.why)}.{earlier}
     </Banner>
   );
 }
 
-function Damaged({
-  damage: { seq, what, others },
-  work,
-}: {
+const VERIFIED_BY = {
+  given: 'Verified: nobody has edited this log',
+  pinned: 'Verified by the key that this browser saw first',
+  document: 'Verified by the key that came with it',
+  server: 'Verified by the key that came with it',
+} as const;
+
+const REFUSED_BY = {
+  given: 'Not signed by the key that you gave',
+  pinned: 'Not signed by the key that this browser saw first',
+  document: 'The signature is wrong',
+  server: 'The signature is wrong',
+} as const;
+
+/** What the verdict rests on: a key that came with the log proves only that both are of one source. */
+function Trust({ found: { keyFrom, continuity, seen } }: Pick<FoundProps, 'found'>): JSX.Element | null {
+  if (keyFrom === 'given') return null;
+  if (keyFrom === 'pinned') {
+    return (
+      <>
+        {seen !== undefined && continuity === 'continues'
+          ? `${countText(seen.size, 'event')} of it are the ones that this browser verified before. `
+          : ''}
+        To know that nobody edited the log before that, check by a key that you have from elsewhere.
+      </>
+    );
+  }
+  const who = keyFrom === 'document' ? 'Who made this file' : 'The server';
+  return (
+    <>
+      {who} could have chosen the key too: to know that nobody edited the log, check by a key that you have from
+      elsewhere.
+    </>
+  );
+}
+
+interface DamagedProps extends Pick<FoundProps, 'shown' | 'facts'> {
   readonly damage: Damage;
   readonly work: string;
-}): JSX.Element {
+}
+
+function Damaged({ damage: { seq, what, others }, work, shown, facts }: DamagedProps): JSX.Element {
   if (seq === undefined) {
     return (
-      <Banner tone="bad" title="This log was changed">
+      <Banner tone="bad" title="This log was changed" facts={facts}>
         {work}: {what}. Which record is wrong cannot be told. Believe nothing below.
       </Banner>
     );
   }
   return (
-    <Banner tone="bad" title={`Event ${seq} is not the one that was recorded`}>
+    <Banner tone="bad" title={`Event ${seq} is not the one that was recorded`} facts={facts}>
       The first wrong record is that of event {seq}: {printable(what)}
       {others === 0 ? '' : `; ${countText(others, 'later record')} too`}. {work}; they do not lead to the root of the
       checkpoint. Believe nothing from event {seq} on.{' '}
-      {seq > 1 && <a href={linkTo(parseAddress(location.hash), { at: `${seq - 1}` })}>Show the log before it</a>}
+      {seq > 1 && <a href={linkTo(shown, { at: `${seq - 1}` })}>Show the log before it</a>}
     </Banner>
   );
 }
 
 interface BannerProps {
-  readonly tone: 'good' | 'calm' | 'bad';
+  /** `good` by a key of the reader's own, `fair` by one that came with the log. */
+  readonly tone: 'good' | 'fair' | 'calm' | 'bad';
   readonly title: string;
   readonly children: preact.ComponentChildren;
+  readonly facts?: JSX.Element;
 }
 
-const SIGNS = { good: '✓', calm: '•', bad: '✕' } as const;
+const SIGNS = { good: '✓', fair: '✓', calm: '•', bad: '✕' } as const;
 
-function Banner({ tone, title, children }: BannerProps): JSX.Element {
+function Banner({ tone, title, children, facts }: BannerProps): JSX.Element {
   return (
-    <div class={`verdict ${tone}`} role={tone === 'bad' ? 'alert' : 'status'}>
-      <h1>
-        <span aria-hidden="true">{SIGNS[tone]} </span>
-        {title}
-      </h1>
-      <p>{children}</p>
-    </div>
+    <header class={`verdict ${tone}`}>
+      <div role={tone === 'bad' ? 'alert' : 'status'}>
+        <h1>
+          <span aria-hidden="true">{SIGNS[tone]} </span>
+          {title}
+        </h1>
+        <p>{children}</p>
+      </div>
+      {facts}
+    </header>
   );
 }
 
@@ -239,18 +296,10 @@ function Fact({ name, children }: { readonly name: string; readonly children: pr
   );
 }
 
-/** A key that came with the log proves only that both are of one source, at the first time and later. */
-const VERIFIED = {
-  given: 'Verified: nobody has edited this log',
-  pinned: 'Verified by the key that came with it before',
-  document: 'Verified by the key that came with it',
-  server: 'Verified by the key that came with it',
-} as const;
-
 const KEY_FROM = {
   given: 'the key that you gave',
   pinned: 'the key that this browser saw first',
-  document: 'the key in this file: whoever made the file could have chosen it',
+  document: 'the key in this file',
   server: 'the key that the server gave',
 } as const;
 
@@ -276,6 +325,10 @@ function KeyForm({ onKey }: { readonly onKey: (key: string) => void }): JSX.Elem
   return (
     <details class="key-form">
       <summary>Check by a key that you have</summary>
+      <p>
+        The verifier key, as <code>imagelog key</code> printed it: from the person who runs the log, and not from where
+        this page is from.
+      </p>
       <form
         onSubmit={(event) => {
           event.preventDefault();

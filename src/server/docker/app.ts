@@ -7,25 +7,26 @@ import type { PastStore } from '../../store/past/audit.js';
 import { version } from '../../store/version.js';
 import { type PeerFinder, peerFinder } from '../access/peers.js';
 import { callerOf, connectionOfRequest, type ServerEnv } from '../exchange.js';
-import { answerTo, HttpFailure } from '../failure.js';
+import { answerTo, asRequestFailure, HttpFailure } from '../failure.js';
 import { admitted } from '../service/admission.js';
 import { BodyWatch, isBrokenOff } from '../service/body-watch.js';
 import { observed } from '../service/observe.js';
 import type { Service } from '../service.js';
 import { archiveRoutes } from './archives.js';
-import { type Docker, MAX_MINOR, MIN_MINOR } from './docker.js';
-import { elsewhereRoutes } from './elsewhere.js';
+import { discardBody, type Docker, MAX_MINOR, MIN_MINOR, minorOf } from './docker.js';
+import { elsewhereRoutes, LIBPOD } from './elsewhere.js';
+import { dockerRefusal, pageNotFound } from './failures.js';
 import { imageRoutes } from './images.js';
 import { API_VERSION, systemRoutes } from './system.js';
 
-const VERSION = /^\/v1\.(\d{1,4})(?=\/)/;
+const VERSION = /^\/v(\d[\d.]*)(?=\/)/;
 
 /** Returns what answers Docker's Engine API, as far as it is about images. */
 export function dockerListener(service: Service): RequestListener {
   const app = dockerApp(service);
   const answer = getRequestListener((request, env) => app.fetch(request, env), {
     overrideGlobalObjects: false,
-    errorHandler: (error) => failedResponse(error),
+    errorHandler: (error) => failedResponse(asRequestFailure(error)),
   });
   return (incoming, outgoing) => {
     // Of a socket it says nothing, and clients put anything there, as the path of the socket.
@@ -39,7 +40,7 @@ export function dockerListener(service: Service): RequestListener {
 }
 
 function dockerApp(service: Service): Hono<ServerEnv> {
-  const { limits, metrics, onRequest, signal } = service;
+  const { limits, metrics, onRequest } = service;
   const app = new Hono<ServerEnv>({ getPath: (request) => getPath(request).replace(VERSION, '') });
   app.use(
     observed({
@@ -48,11 +49,11 @@ function dockerApp(service: Service): Hono<ServerEnv> {
         metrics.ended(report);
         onRequest(report);
       },
-      bodies: new BodyWatch(limits),
+      bodies: new BodyWatch(limits, dockerRefusal),
       now: Date.now,
     }),
   );
-  app.use(admitted(limits, signal));
+  app.use(admitted(service));
   const peerOf = socketPeer();
   app.use(async (c, next) => {
     const { incoming } = c.env;
@@ -61,7 +62,10 @@ function dockerApp(service: Service): Hono<ServerEnv> {
     const caller = await callerOf(c, service);
     c.set('caller', { ...caller, actor: caller.actor ?? peer });
     const [, asked] = VERSION.exec(new URL(c.req.url).pathname) ?? [];
-    c.set('apiMinor', asked === undefined ? MAX_MINOR : checkedMinor(Number(asked)));
+    // podman has other versions.
+    if (asked !== undefined && !LIBPOD.test(c.req.path)) c.set('apiMinor', checkedMinor(asked));
+    // Of dockerd HEAD gets nothing else either: a feed would never end for it.
+    if (c.req.method === 'HEAD' && !c.req.path.endsWith('/_ping')) throw pageNotFound();
     await next();
   });
   const past = pastOf(service);
@@ -71,13 +75,14 @@ function dockerApp(service: Service): Hono<ServerEnv> {
   app.route('/images', imageRoutes(docker));
   app.route('/', elsewhereRoutes(docker));
   app.notFound(() => {
-    throw new HttpFailure(404, 'PATH_UNKNOWN', 'page not found');
+    throw pageNotFound();
   });
-  app.onError((error, c) => {
+  app.onError(async (error, c) => {
     const { incoming } = c.env;
     const isOurs = !(error instanceof HttpFailure) && answerTo(error).status === 500;
     if (isOurs && !isBrokenOff(incoming, error)) service.onFailure(error);
-    const answer = failedResponse(error);
+    const answer = failedResponse(error, minorOf(c));
+    if (incoming !== undefined) await discardBody(incoming);
     // Nobody reads the rest of its body.
     if (incoming?.complete === false) answer.headers.set('connection', 'close');
     return answer;
@@ -96,14 +101,16 @@ function socketPeer(): PeerFinder {
 }
 
 /** @throws {HttpFailure} 400 */
-function checkedMinor(minor: number): number {
-  if (minor >= MIN_MINOR && minor <= MAX_MINOR) return minor;
-  const message =
-    minor < MIN_MINOR
-      ? `client version 1.${minor} is too old. Minimum supported API version is 1.${MIN_MINOR}, ` +
-        'please upgrade your client to a newer version'
-      : `client version 1.${minor} is too new. Maximum supported API version is 1.${MAX_MINOR}`;
-  throw new HttpFailure(400, 'REQUEST_INVALID', message);
+function checkedMinor(version: string): number {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major === 1 && minor >= MIN_MINOR && minor <= MAX_MINOR) return minor;
+  const isOld = major < 1 || (major === 1 && minor < MIN_MINOR);
+  const limit = isOld
+    ? `Minimum supported API version is 1.${MIN_MINOR}`
+    : `Maximum supported API version is 1.${MAX_MINOR}`;
+  const message = `client version ${version} is too ${isOld ? 'old' : 'new'}. ${limit}`;
+  const advice = isOld ? ', please upgrade your client to a newer version' : '';
+  throw new HttpFailure(400, 'REQUEST_INVALID', message + advice);
 }
 
 /** The past is fixed: its views are built once. */
@@ -117,10 +124,12 @@ function pastOf({ store, past }: Service): Docker['past'] {
   };
 }
 
-/** An error as Docker's clients read it. */
-function failedResponse(error: unknown): Response {
+/** An error as Docker's clients read it: before 1.24 they show the body as it is. */
+function failedResponse(error: unknown, minor = MAX_MINOR): Response {
   const { status, headers, body } = answerTo(error);
-  const text = `${JSON.stringify({ message: body.errors[0].message })}\n`;
-  const own = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) };
+  const [{ code, message }] = body.errors;
+  const [type, text] =
+    minor < 24 ? ['text/plain; charset=utf-8', `${message}\n`] : ['application/json', dockerRefusal(code, message)];
+  const own = { 'content-type': type, 'content-length': String(Buffer.byteLength(text)) };
   return new Response(text, { status, headers: { ...own, ...headers } });
 }

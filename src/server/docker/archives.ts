@@ -3,11 +3,11 @@ import { isStoreError } from '../../errors.js';
 import { familiarReference } from '../../model/reference.js';
 import type { LoadResult } from '../../store/store.js';
 import { requireAction, type ServerEnv, streamed } from '../exchange.js';
-import { type Docker, type DockerExchange, jsonLines, requireWrite, withBody, writeOptions } from './docker.js';
+import { type Docker, type DockerExchange, jsonLines, requireWrite, uploadOf, writeOptions } from './docker.js';
 import { HttpFailure } from '../failure.js';
 import { badRequest, noSuchImage, notImplemented } from './failures.js';
 import { importImage } from './import.js';
-import { findImage, platformOf } from './image-source.js';
+import { findImage, platformsOf } from './image-source.js';
 import { withProgress } from './progress.js';
 import { pullImage, pushed } from './registry.js';
 import { targetOf } from './images.js';
@@ -30,11 +30,11 @@ export function archiveRoutes(docker: Docker): Hono<ServerEnv> {
 async function loadImages(c: DockerExchange, docker: Docker): Promise<Response> {
   requireWrite(c, docker, 'push');
   const { store, signal } = docker.service;
-  const platform = (c.req.queries('platform') ?? []).flatMap((text) => platformOf(text) ?? []);
+  const platform = platformsOf(c.req.queries('platform'));
   const shown = { isWanted: c.req.query('quiet') === '0', status: 'Loading', id: 'archive' };
   return withProgress(c, docker, shown, async (onProgress) => {
     const options = { ...writeOptions(c), platform, signal, onProgress };
-    const result = await withBody(c, (body) => store.load(body, options));
+    const result = await store.load(uploadOf(c), options);
     return loadedLines(result).map((text) => ({ stream: `${text}\n` }));
   });
 }
@@ -53,7 +53,7 @@ async function saveImages(c: Context<ServerEnv>, docker: Docker, names: readonly
   const { service } = docker;
   requireAction(c, service, 'read');
   if (names.length === 0) throw badRequest('name an image to save');
-  const platform = (c.req.queries('platform') ?? []).flatMap((text) => platformOf(text) ?? []);
+  const platform = platformsOf(c.req.queries('platform'));
   const { store, onFailure, signal } = service;
   const past = await docker.past();
   const archive = (): ReturnType<typeof store.save> => {
@@ -89,6 +89,6 @@ async function createImage(c: DockerExchange, docker: Docker): Promise<Response>
   const { message, platform } = c.req.query();
   const target = repo === '' ? undefined : targetOf(repo, tag);
   const request = { target, changes, message, platform, write: writeOptions(c) };
-  const id = await withBody(c, (body) => importImage(docker.service.store, body, request));
+  const id = await importImage(docker.service.store, uploadOf(c), request);
   return jsonLines(c, docker, [{ status: id }]);
 }

@@ -1,6 +1,8 @@
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type { Context } from 'hono';
-import { MAX_DISCARDED_BODY_BYTES } from '../../limits.js';
+import { DISCARDED_BODY_MS, MAX_DISCARDED_BODY_BYTES } from '../../limits.js';
 import type { WriteOptions } from '../../store/store.js';
 import type { PastStore } from '../../store/past/audit.js';
 import type { Action } from '../access/access.js';
@@ -57,36 +59,36 @@ export function jsonLine(value: object): string {
   return `${JSON.stringify(value)}\n`;
 }
 
-/**
- * Runs `work` on the body of a request. If that fails, what the client still sends is read up to a
- * limit: not every client looks for an answer before it has sent all.
- */
-export async function withBody<Result>(
-  c: DockerExchange,
-  work: (body: AsyncIterable<Uint8Array>) => Promise<Result>,
-): Promise<Result> {
+/** Returns the body of a request. What is left of it after a failure stays readable. */
+export function uploadOf(c: DockerExchange): AsyncIterable<Uint8Array> {
   const { incoming } = c.env;
-  if (incoming === undefined) return work(bodyOf(c));
-  const rest: AsyncIterable<Uint8Array> = {
+  if (incoming === undefined) return bodyOf(c);
+  return {
     [Symbol.asyncIterator]: () => incoming.iterator({ destroyOnReturn: false }) as AsyncIterator<Uint8Array>,
   };
-  try {
-    return await work(rest);
-  } catch (error) {
-    await discard(rest);
-    throw error;
-  }
 }
 
-async function discard(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+/**
+ * Reads what a client still sends of a refused request, up to limits: not every client looks for an
+ * answer before it has sent all, and those that do see none once the connection is cut.
+ */
+export async function discardBody(incoming: IncomingMessage): Promise<void> {
+  if (incoming.complete || incoming.destroyed) return;
+  const over = new AbortController();
+  const timer = setTimeout(() => over.abort(), DISCARDED_BODY_MS);
   let read = 0;
+  const count = ({ length }: Uint8Array): void => {
+    read += length;
+    if (read > MAX_DISCARDED_BODY_BYTES) over.abort();
+  };
+  incoming.on('data', count);
   try {
-    for await (const { length } of chunks) {
-      read += length;
-      if (read > MAX_DISCARDED_BODY_BYTES) return;
-    }
+    await once(incoming, 'end', { signal: over.signal });
   } catch {
-    // The client is gone: it has no use for the answer either.
+    // Over the limits, or the client is gone: it has no use for the answer then.
+  } finally {
+    clearTimeout(timer);
+    incoming.off('data', count).pause();
   }
 }
 

@@ -44,7 +44,7 @@ export async function eventsResponse(c: DockerExchange, service: Service): Promi
     // An end without a beginning is for all from the first event on.
     since: since === '' ? (until === '' ? undefined : 0n) : parseTime(since, now),
     until: end,
-    to: (await service.past) ?? (isOver ? store.log.head.seq : undefined),
+    to: (await service.past) ?? (isOver ? await lastSeq(store) : undefined),
     minor: minorOf(c),
   };
   if (outgoing.destroyed) return RESPONSE_ALREADY_SENT;
@@ -54,6 +54,12 @@ export async function eventsResponse(c: DockerExchange, service: Service): Promi
   outgoing.flushHeaders();
   void send(outgoing, request, service);
   return RESPONSE_ALREADY_SENT;
+}
+
+/** What is written now may have a time that is over: it is waited for. */
+async function lastSeq(store: EventStore): Promise<number> {
+  await store.settled();
+  return store.log.head.seq;
 }
 
 async function send(outgoing: ServerResponse, request: EventsRequest, service: Service): Promise<void> {
@@ -91,7 +97,8 @@ async function* wantedEvents(
   const follower = store.log.follow({ from, filter });
   const end = (): void => void follower.return();
   const stopped = AbortSignal.any([signal, left]);
-  const clear = until === undefined ? () => undefined : atTime(until, () => void follower.caughtUp().then(end, end));
+  const finish = (): void => void lastSeq(store).then(() => follower.caughtUp()).then(end, end);
+  const clear = until === undefined ? () => undefined : atTime(until, finish);
   stopped.addEventListener('abort', end, { once: true });
   try {
     if (!stopped.aborted) yield* follower;

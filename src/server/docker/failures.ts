@@ -1,8 +1,17 @@
 import { isStoreError } from '../../errors.js';
 import { canonicalReference, familiarReference } from '../../model/reference.js';
 import { HttpFailure } from '../failure.js';
+import type { RefusalBody } from '../service/connections.js';
 
 /* Refusals in the words of Docker's daemon, which its clients search. */
+
+/** Returns the body of every answer that reports a failure. */
+export const dockerRefusal: RefusalBody = (_, message) => `${JSON.stringify({ message })}\n`;
+
+/** Returns the answer for what is no route, with the right method or another. */
+export function pageNotFound(): HttpFailure {
+  return new HttpFailure(404, 'PATH_UNKNOWN', 'page not found');
+}
 
 /** Returns the refusal of a request with a wrong parameter. */
 export function badRequest(message: string): HttpFailure {

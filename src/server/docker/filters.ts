@@ -16,15 +16,18 @@ export function parseFilters(text: string | undefined): Filters {
   } catch {
     throw badRequest('invalid filters: they are not JSON');
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  // As Go reads it into a map.
+  if (value === null) return new Map();
+  if (typeof value !== 'object' || Array.isArray(value)) {
     throw badRequest('invalid filters: they are an object');
   }
   return new Map(Object.entries(value).map(([key, values]) => [key, valuesOf(key, values)]));
 }
 
 function valuesOf(key: string, values: unknown): readonly string[] {
-  if (typeof values === 'object' && values !== null) {
-    return Array.isArray(values) ? values.map(String) : Object.keys(values);
+  if (values === null) return [];
+  if (typeof values === 'object') {
+    return [...new Set(Array.isArray(values) ? values.map(String) : Object.keys(values))];
   }
   throw badRequest(`invalid filter '${key}': expected a list, or an object`);
 }
@@ -79,7 +82,8 @@ export function parseTime(text: string, nowMs: number): bigint {
   if (DURATION.test(text)) return BigInt(nowMs) * 1_000_000n - durationOf(text);
   const [, day, minute = '00:00', second = '00', decimals = '', zone = 'Z'] = DATE.exec(text) ?? [];
   const ms = Date.parse(`${day}T${minute}:${second}${zone}`);
-  if (day === undefined || Number.isNaN(ms)) {
+  // Date.parse takes a 30th of February for the 2nd of March.
+  if (day === undefined || Number.isNaN(ms) || new Date(day).toISOString().slice(0, day.length) !== day) {
     throw badRequest(`cannot read the time ${JSON.stringify(text.slice(0, 100))}`);
   }
   return BigInt(ms) * 1_000_000n + BigInt(decimals.padEnd(9, '0'));

@@ -1,10 +1,11 @@
 import { isStoreError } from '../../errors.js';
 import { containerConfigCodec, type ContainerConfig } from '../../model/container-config.js';
-import type { ImageId } from '../../model/digest.js';
+import type { Descriptor, Digest, ImageId } from '../../model/digest.js';
 import type { Image } from '../../model/image.js';
+import type { Platform } from '../../model/platform.js';
 import { createChainIds } from '../../model/rootfs.js';
 import { instantOf, type Timestamp, ZERO_TIMESTAMP } from '../../model/timestamp.js';
-import { imageNames, type ImageSource } from './image-source.js';
+import { imageNames, type ImageSource, type LayerTable } from './image-source.js';
 
 /** Settings that are of a container, not of an image: gone since 1.50. */
 const OF_CONTAINERS: ReadonlySet<string> = new Set([
@@ -102,4 +103,38 @@ export function historyOf(source: ImageSource, id: ImageId): readonly HistorySte
     if (at === '') break;
   }
   return steps;
+}
+
+/** The manifest of an image and what it leads to, as Docker's API has it since 1.47. */
+interface ManifestSummary {
+  readonly ID: Digest;
+  readonly Descriptor: Descriptor;
+  /** Whether its layers are here: those of a past image may be gone. */
+  readonly Available: boolean;
+  readonly Size: { readonly Content: number; readonly Total: number };
+  readonly Kind: 'image';
+  readonly ImageData: {
+    readonly Platform: Platform;
+    readonly Containers: readonly string[];
+    /** Layers are kept as they came. */
+    readonly Size: { readonly Unpacked: 0 };
+  };
+}
+
+/** Returns the manifests with which an image came; `present` are the layers of the store now. */
+export function manifestsOf(source: ImageSource, image: Image, present: LayerTable): readonly ManifestSummary[] {
+  const { os, architecture, variant } = image.platform();
+  const platform = { architecture, os, ...(variant === undefined ? {} : { variant }) };
+  const isAvailable = createChainIds(image.rootFS.diffIds).every((chain) => present.has(chain));
+  return source.manifests(image.id()).map(({ manifest, layers }): ManifestSummary => {
+    const bytes = layers.reduce((sum, { size }) => sum + size, manifest.size + image.rawJSON().length);
+    return {
+      ID: manifest.digest,
+      Descriptor: { mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.size },
+      Available: isAvailable,
+      Size: { Content: bytes, Total: bytes },
+      Kind: 'image',
+      ImageData: { Platform: platform, Containers: [], Size: { Unpacked: 0 } },
+    };
+  });
 }

@@ -9,7 +9,8 @@ import { byInstant, type Instant, instantOf, ZERO_TIMESTAMP } from '../../model/
 import type { ListedImage } from '../../store/images.js';
 import { badRequest } from './failures.js';
 import { type Filters, fitsLabels, parseTime, refuseOthers, truthOf } from './filters.js';
-import { findImage, imageNames, type ImageSource } from './image-source.js';
+import { manifestsOf } from './image-facts.js';
+import { findImage, imageNames, type ImageSource, type LayerTable } from './image-source.js';
 
 /** Which images are listed, and in which shape. */
 export interface ListRequest {
@@ -18,6 +19,8 @@ export interface ListRequest {
   readonly filters: Filters;
   /** Whether sizes of shared layers are counted. */
   readonly withShared: boolean;
+  /** Layers of the store now, if each image is listed with its manifests. */
+  readonly withManifests?: LayerTable | undefined;
   /** Containers of each image: none, or not counted. */
   readonly containers: 0 | -1;
   readonly minor: number;
@@ -30,6 +33,7 @@ interface ImageSummary {
   readonly Created: number;
   readonly Id: string;
   readonly Labels: Readonly<Record<string, string>> | null;
+  readonly Manifests?: ReturnType<typeof manifestsOf>;
   readonly ParentId: string;
   readonly RepoDigests: readonly string[] | null;
   readonly RepoTags: readonly string[] | null;
@@ -64,7 +68,10 @@ export async function listImages(source: ImageSource, request: ListRequest): Pro
     // It was deleted while others were read.
     if (image === 'gone') continue;
     if (!fitsLabels(filters, image?.config?.labels ?? {})) continue;
-    listed.push({ summary: summaryOf(entry, image, references, request), image });
+    const { withManifests: present } = request;
+    const manifests = image === undefined || present === undefined ? [] : manifestsOf(source, image, present);
+    const summary = summaryOf(entry, image, references, request);
+    listed.push({ summary: manifests.length === 0 ? summary : { ...summary, Manifests: manifests }, image });
   }
   if (request.withShared) countShared(listed, layers);
   return listed.map(({ summary }) => summary);

@@ -1,7 +1,7 @@
 import { isStoreError } from '../../errors.js';
 import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/digest.js';
 import type { LayerFacts } from '../../model/events.js';
-import { hostArchitecture, type Platform } from '../../model/platform.js';
+import { formatPlatform, hostArchitecture, type Platform, platformMatches } from '../../model/platform.js';
 import { canonicalReference, familiarReference } from '../../model/reference.js';
 import type { PastStore } from '../../store/past/audit.js';
 import { HttpFailure } from '../failure.js';
@@ -12,7 +12,10 @@ export type LayerTable = ReadonlyMap<ChainId, Pick<LayerFacts, 'size' | 'diffSiz
 
 /** What is read of a store: the present one, or a past one. */
 export interface ImageSource
-  extends Pick<PastStore, 'get' | 'getParent' | 'search' | 'resolve' | 'references' | 'children' | 'imageEntries'> {
+  extends Pick<
+    PastStore,
+    'get' | 'getParent' | 'search' | 'resolve' | 'references' | 'children' | 'imageEntries' | 'manifests'
+  > {
   readonly layers: { map(): LayerTable };
 }
 
@@ -28,6 +31,15 @@ export interface FoundImage {
  * @throws {HttpFailure} 404 for no image, or several; 400 for what cannot be a name
  */
 export function findImage(source: ImageSource, name: string, platform?: Platform): FoundImage {
+  const found = foundImage(source, name, platform);
+  if (platform === undefined) return found;
+  const own = source.get(found.id).platform();
+  if (platformMatches(platform, own)) return found;
+  const message = `${name} is an image for ${formatPlatform(own)}, not for ${formatPlatform(platform)}`;
+  throw new HttpFailure(404, 'NAME_UNKNOWN', message);
+}
+
+function foundImage(source: ImageSource, name: string, platform: Platform | undefined): FoundImage {
   const digest = /^[0-9a-f]{64}$/.test(name) ? `sha256:${name}` : name;
   const id = isDigest(digest) ? known(() => source.get(digest as ImageId).id()) : undefined;
   if (id !== undefined) return { id, reference: undefined };
@@ -103,6 +115,11 @@ export function platformOf(text: string | undefined): Platform | undefined {
     throw badRequest('platform is an object with os and architecture');
   }
   return { os, architecture, ...(typeof variant === 'string' && variant !== '' ? { variant } : {}) };
+}
+
+/** Reads each platform of a parameter that may be repeated. @throws {HttpFailure} 400 */
+export function platformsOf(texts: readonly string[] | undefined): Platform[] {
+  return (texts ?? []).flatMap((text) => platformOf(text) ?? []);
 }
 
 /** Digest without its algorithm, as short as Docker shows it. */

@@ -5,12 +5,12 @@ import { isStoreError } from '../../errors.js';
 import { type Timestamp, timestampFromMs, ZERO_TIMESTAMP } from '../../model/timestamp.js';
 import { requireAction, type ServerEnv } from '../exchange.js';
 import { type Docker, type DockerExchange, flag, json, minorOf, requireWrite, writeOptions } from './docker.js';
-import { badRequest, notImplemented } from './failures.js';
+import { badRequest, noSuchImage, notImplemented } from './failures.js';
 import { parseFilters } from './filters.js';
 import { historyOf, imageFacts } from './image-facts.js';
 import { listImages } from './image-list.js';
-import { findImage, type ImageSource, platformOf } from './image-source.js';
-import { pruneImages, removeNamed } from './removal.js';
+import { findImage, type ImageSource, platformOf, platformsOf } from './image-source.js';
+import { pruneImages, removeNamed, removePlatforms } from './removal.js';
 
 /** `/images`: what is there, and what changes it without an archive. */
 export function imageRoutes(docker: Docker): Hono<ServerEnv> {
@@ -18,7 +18,7 @@ export function imageRoutes(docker: Docker): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
   routes.get('/json', async (c) => {
     requireAction(c, service, 'read');
-    return json(c, await listImages(await docker.images(), listRequest(c)));
+    return json(c, await listImages(await docker.images(), listRequest(c, docker)));
   });
   routes.post('/prune', async (c) => {
     requireWrite(c, docker, 'delete');
@@ -44,19 +44,22 @@ export function imageRoutes(docker: Docker): Hono<ServerEnv> {
   routes.post('/:name{.+}/tag', async (c) => tagImage(c, docker));
   routes.delete('/:name{.+}', async (c) => {
     requireWrite(c, docker, 'delete');
-    if (c.req.query('platforms') !== undefined) throw notImplemented('remove one platform: remove its image by its id');
     const options = { force: flag(c, 'force'), prune: !flag(c, 'noprune'), write: writeOptions(c) };
-    return json(c, await removeNamed(service.store, c.req.param('name'), options));
+    const name = c.req.param('name');
+    const platforms = platformsOf(c.req.queries('platforms'));
+    if (platforms.length > 0) return json(c, await removePlatforms(service.store, { name, platforms }, options));
+    return json(c, await removeNamed(service.store, name, options));
   });
   return routes;
 }
 
-function listRequest(c: DockerExchange): Parameters<typeof listImages>[1] {
+function listRequest(c: DockerExchange, { service }: Docker): Parameters<typeof listImages>[1] {
   const minor = minorOf(c);
   return {
     all: flag(c, 'all'),
     filters: parseFilters(c.req.query('filters')),
     withShared: flag(c, 'shared-size'),
+    withManifests: minor >= 47 && flag(c, 'manifests') ? service.store.layers.map() : undefined,
     containers: minor < 51 ? -1 : 0,
     minor,
     nowMs: Date.now(),
@@ -79,7 +82,12 @@ async function tagImage(c: DockerExchange, docker: Docker): Promise<Response> {
   const { store } = docker.service;
   const name = c.req.param('name') ?? '';
   const target = targetOf(c.req.query('repo'), c.req.query('tag'));
-  await store.tag({ source: sourceOf(store, name), target }, writeOptions(c));
+  try {
+    await store.tag({ source: sourceOf(store, name), target }, writeOptions(c));
+  } catch (error) {
+    // It went meanwhile.
+    throw isStoreError(error) && error.kind === 'NotFound' ? noSuchImage(name) : error;
+  }
   return c.body(null, 201, { 'content-length': '0' });
 }
 

@@ -1,5 +1,5 @@
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
-import { answerTo } from '../failure.js';
+import { answerTo, HttpFailure } from '../failure.js';
 import { type Docker, type DockerExchange, jsonLine, jsonLines } from './docker.js';
 
 /** Between two lines of progress, and before the first: what fails until then has a status. */
@@ -42,7 +42,7 @@ export async function withProgress(
   } catch (error) {
     if (!hasBegun) throw error;
     const { status: code, body } = answerTo(error);
-    if (code === 500) docker.service.onFailure(error);
+    if (code === 500 && !(error instanceof HttpFailure)) docker.service.onFailure(error);
     const [{ message }] = body.errors;
     outgoing?.end(jsonLine({ errorDetail: { message }, error: message }));
   }

@@ -1,55 +1,92 @@
 import { StoreError } from '../../errors.js';
-import { familiarReference, formatReference, parseReference } from '../../model/reference.js';
+import { familiarReference, formatReference, parseReference, type Reference } from '../../model/reference.js';
 import type { Credentials, FindCredentials } from '../../registry-client/credentials.js';
 import { loadPulled, Pull } from '../../registry-client/pull.js';
 import { pushImage } from '../../registry-client/push.js';
+import { RegistryClient } from '../../registry-client/registry-client.js';
+import { type RegistryOptions, RegistrySession } from '../../registry-client/registry-session.js';
+import type { EventStore } from '../../store/event-store.js';
 import { HttpFailure } from '../failure.js';
 import { type Docker, type DockerExchange, requireWrite, writeOptions } from './docker.js';
-import { withProgress } from './progress.js';
+import { type Tell, withProgress } from './progress.js';
 import { badRequest } from './failures.js';
 import { platformOf } from './image-source.js';
 
-/** Pulls an image: all platforms with their index, unless one is asked for. Answers once it is there whole. */
+/**
+ * Pulls an image: all platforms with their index, unless one is asked for. Without a tag, as
+ * `docker pull --all-tags` sends it, each tag of the repository is a transaction. Answers at the end.
+ */
 export async function pullImage(c: DockerExchange, docker: Docker, fromImage: string): Promise<Response> {
-  const { store, signal } = docker.service;
-  const { tag = '', platform = '' } = c.req.query();
-  const name = pulledName(fromImage, tag);
-  const options = { credentials: credentialsOf(c), signal, platform: platform === '' ? [] : [platform] };
-  const { path, tag: pulledTag = '' } = parseReference(name);
-  const shown = { isWanted: isCommandLine(c), status: 'Downloading', id: pulledTag };
-  return withProgress(c, docker, shown, async (onProgress) => {
-    const pulled = await asAnswer(async () => {
-      const pull = await Pull.begin(name, options);
-      try {
-        const load = { ...writeOptions(c), via: 'pull', signal, onProgress };
-        return await loadPulled(store, pull.content(store.directory), load);
-      } finally {
-        pull.close();
+  const { platform = '', tag = '' } = c.req.query();
+  const options = { credentials: credentialsOf(c), platform: platform === '' ? [] : [platform] };
+  const asked = pulledName(fromImage, tag);
+  const shown = { isWanted: isCommandLine(c), status: 'Downloading', id: asked.tag ?? asked.path };
+  return withProgress(c, docker, shown, (tell) =>
+    asAnswer(async () => {
+      const session = { ...options, signal: docker.service.signal };
+      if (asked.tag !== undefined || asked.digest !== undefined) {
+        return pullOne(c, docker, formatReference(asked), { session, tell });
       }
-    });
+      const values = [];
+      for (const each of await tagsOf(asked, session)) {
+        values.push(...(await pullOne(c, docker, formatReference({ ...asked, tag: each }), { session, tell })));
+      }
+      return values;
+    }),
+  );
+}
+
+interface Pulling {
+  readonly session: RegistryOptions & { readonly platform: readonly string[] };
+  readonly tell: Tell;
+}
+
+async function pullOne(
+  c: DockerExchange,
+  docker: Docker,
+  name: string,
+  { session, tell }: Pulling,
+): Promise<readonly object[]> {
+  const { store, signal } = docker.service;
+  const { path, tag = '' } = parseReference(name);
+  const pull = await Pull.begin(name, session);
+  try {
+    const load = { ...writeOptions(c), via: 'pull', signal, onProgress: tell };
+    const pulled = await loadPulled(store, pull.content(store.directory), load);
     const isNew = pulled.images.some(({ created }) => created);
     return [
-      { status: `Pulling from ${path}`, id: pulledTag },
+      { status: `Pulling from ${path}`, id: tag },
       ...pulled.notices.map((status) => ({ status })),
       { status: `Digest: ${pulled.digest}` },
       {
         status: `Status: ${isNew ? 'Downloaded newer image for' : 'Image is up to date for'} ${familiarReference(name)}`,
       },
     ];
-  });
+  } finally {
+    pull.close();
+  }
+}
+
+async function tagsOf({ domain, path }: Reference, options: RegistryOptions): Promise<readonly string[]> {
+  const session = new RegistrySession(domain, options);
+  try {
+    const tags = [];
+    for await (const tag of new RegistryClient(session, path).tags()) tags.push(tag);
+    if (tags.length === 0) throw new HttpFailure(404, 'UPSTREAM_FAILED', `${domain}/${path} has no tags`);
+    return tags;
+  } finally {
+    session.close();
+  }
 }
 
 /** A digest comes as a tag. @throws {HttpFailure} 400 */
-function pulledName(fromImage: string, tag: string): string {
+function pulledName(fromImage: string, tag: string): Reference {
   const { domain, path, digest, tag: own } = named(fromImage);
-  if (tag === '' && digest !== undefined) return formatReference({ domain, path, digest });
-  const name = tag.includes(':')
-    ? `${domain}/${path}@${tag}`
-    : `${domain}/${path}:${tag === '' ? (own ?? 'latest') : tag}`;
-  return formatReference(named(name));
+  if (tag !== '') return named(`${domain}/${path}${tag.includes(':') ? '@' : ':'}${tag}`);
+  return digest === undefined ? { domain, path, tag: own } : { domain, path, digest };
 }
 
-function named(text: string): ReturnType<typeof parseReference> {
+function named(text: string): Reference {
   try {
     return parseReference(text);
   } catch (error) {
@@ -57,25 +94,40 @@ function named(text: string): ReturnType<typeof parseReference> {
   }
 }
 
-/** Pushes one name to its registry. Answers once it is there whole. */
+/** Pushes one name to its registry, or all tags of a repository. Answers once they are there whole. */
 export async function pushed(c: DockerExchange, docker: Docker, given: string): Promise<Response> {
   requireWrite(c, docker, 'push');
   const { store, signal } = docker.service;
   const { tag = '', platform } = c.req.query();
   const { domain, path, tag: own } = named(given);
-  const name = `${domain}/${path}:${tag === '' ? (own ?? 'latest') : tag}`;
-  const pushedTag = parseReference(name).tag ?? '';
-  const shown = { isWanted: isCommandLine(c), status: 'Pushing', id: pushedTag };
-  return withProgress(c, docker, shown, async (onProgress) => {
-    const options = { credentials: credentialsOf(c), signal, platform: platformOf(platform), onProgress };
-    const result = await asAnswer(() => pushImage(store, { name, target: name }, options));
-    return [
-      { status: `The push refers to repository [${domain}/${path}]` },
-      ...result.notices.map((status) => ({ status })),
-      { status: `${pushedTag}: digest: ${result.digest}` },
-      { progressDetail: {}, aux: { Tag: pushedTag, Digest: result.digest } },
-    ];
-  });
+  const repository = formatReference({ domain, path });
+  const one = tag === '' ? own : tag;
+  const names = one === undefined ? namesIn(store, repository) : [formatReference(named(`${repository}:${one}`))];
+  if (names.length === 0) {
+    throw new HttpFailure(404, 'NAME_UNKNOWN', `An image does not exist locally with the tag: ${repository}`);
+  }
+  const shown = { isWanted: isCommandLine(c), status: 'Pushing', id: one ?? path };
+  const options = { credentials: credentialsOf(c), signal, platform: platformOf(platform) };
+  return withProgress(c, docker, shown, (onProgress) =>
+    asAnswer(async () => {
+      const values: object[] = [{ status: `The push refers to repository [${repository}]` }];
+      for (const name of names) {
+        const { tag: Tag = '' } = parseReference(name);
+        const { digest, notices } = await pushImage(store, { name, target: name }, { ...options, onProgress });
+        values.push(
+          ...notices.map((status) => ({ status })),
+          { status: `${Tag}: digest: ${digest}` },
+          { progressDetail: {}, aux: { Tag, Digest: digest } },
+        );
+      }
+      return values;
+    }),
+  );
+}
+
+function namesIn(store: Pick<EventStore, 'referenceEntries'>, repository: string): readonly string[] {
+  const references = store.referenceEntries().map(({ reference }) => reference);
+  return references.filter((name) => name.startsWith(`${repository}:`)).sort();
 }
 
 /** SDKs see no failure in a stream; the command line does. */
@@ -83,13 +135,16 @@ function isCommandLine(c: DockerExchange): boolean {
   return c.req.header('user-agent')?.startsWith('Docker-Client/') === true;
 }
 
-/** 401 would make the docker command line ask for a password, and wait. */
+/**
+ * 401 would make the docker command line ask for a password, and wait. Of 503 the SDK for Ruby tells
+ * the status alone, of 500 the message.
+ */
 async function asAnswer<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
-    const status = { REGISTRY_NOT_FOUND: 404, REGISTRY_DENIED: 403 }[error.code as string];
+    const status = { REGISTRY_NOT_FOUND: 404, REGISTRY_DENIED: 403, REGISTRY_UNAVAILABLE: 500 }[error.code as string];
     if (status !== undefined) throw new HttpFailure(status, 'UPSTREAM_FAILED', error.message);
     throw error;
   }

@@ -1,11 +1,12 @@
 import { isStoreError } from '../../errors.js';
 import type { ImageId } from '../../model/digest.js';
+import type { Platform } from '../../model/platform.js';
 import { familiarReference, parseReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { ReferenceEntry, WriteOptions } from '../../store/store.js';
 import { HttpFailure } from '../failure.js';
 import { byInstant } from '../../model/timestamp.js';
-import { noSuchImage } from './failures.js';
+import { badRequest, noSuchImage } from './failures.js';
 import { type Filters, fitsLabels, refuseOthers, truthOf } from './filters.js';
 import { untilOf } from './image-list.js';
 import { findImage, shortId } from './image-source.js';
@@ -29,16 +30,48 @@ interface RemovalOptions {
 export async function removeNamed(store: EventStore, name: string, options: RemovalOptions): Promise<Record[]> {
   const { id, reference } = findImage(store, name);
   const records: Record[] = [];
-  if (reference === undefined) {
-    // The digest of a manifest or index leads to an image too, but names more or less than that.
-    if (!id.startsWith(name.startsWith('sha256:') ? name : `sha256:${name}`)) throw noSuchImage(name);
-    const references = store.references(id);
-    checkConflict(store, id, { references: isOneRepository(references) ? [] : references, force: options.force });
-    await deleteImage(store, id, options, records);
-    return records;
+  try {
+    if (reference === undefined) await removeById(store, { id, name }, options, records);
+    else {
+      const entry = store.referenceEntries().find((each) => each.reference === reference);
+      if (entry !== undefined) await removeReference(store, entry, options, records);
+    }
+  } catch (error) {
+    if (!isStoreError(error)) throw error;
+    // It got a name or a child meanwhile: what counts is what it has now.
+    if (error.code === 'IMAGE_IN_USE') return removeNamed(store, name, options);
+    throw error.kind === 'NotFound' && records.length === 0 ? noSuchImage(name) : error;
   }
-  const entry = store.referenceEntries().find((each) => each.reference === reference);
-  if (entry !== undefined) await removeReference(store, entry, options, records);
+  return records;
+}
+
+async function removeById(
+  store: EventStore,
+  { id, name }: { readonly id: ImageId; readonly name: string },
+  options: RemovalOptions,
+  records: Record[],
+): Promise<void> {
+  // The digest of a manifest or index leads to an image too, but names more or less than that.
+  if (!id.startsWith(name.startsWith('sha256:') ? name : `sha256:${name}`)) throw noSuchImage(name);
+  const references = store.references(id);
+  checkConflict(store, id, { references: isOneRepository(references) ? [] : references, force: options.force });
+  await deleteImage(store, id, options.force ? undefined : references, options, records);
+}
+
+/**
+ * Removes the images of platforms, as `docker rmi --platform`: every name loses them, and keeps its others.
+ * @throws {HttpFailure} 400 unless forced, 404, 409
+ */
+export async function removePlatforms(
+  store: EventStore,
+  { name, platforms }: { readonly name: string; readonly platforms: readonly Platform[] },
+  { force, write }: RemovalOptions,
+): Promise<Record[]> {
+  if (!force) throw badRequest('every name of the image would lose this platform: --force removes it');
+  const ids = new Set(platforms.map((platform) => findImage(store, name, platform).id));
+  for (const id of ids) checkConflict(store, id, { references: [], force });
+  const records: Record[] = [];
+  for (const id of ids) await unlessGone(() => deleteImage(store, id, undefined, { prune: false, write }, records));
   return records;
 }
 
@@ -67,14 +100,28 @@ async function removeReference(
   const [only] = deletable;
   if (images.length === 1 && only !== undefined) {
     // One transaction: no reader sees the image without its name.
-    await deleteImage(store, only, options, records);
-    return;
+    if (await isDoneUnlessUsed(() => deleteImage(store, only, [...gone], options, records))) return;
   }
-  for (const each of [reference, ...[...gone].filter((other) => other !== reference)]) {
+  const untag = async (each: string): Promise<void> => {
     await store.untag(each, { ...options.write, removeArtifacts: true });
     records.push({ Untagged: familiarReference(each) });
+  };
+  await untag(reference);
+  for (const each of gone) if (each !== reference) await unlessGone(() => untag(each));
+  for (const id of deletable) {
+    await unlessGone(() => isDoneUnlessUsed(() => deleteImage(store, id, [], options, records)));
   }
-  for (const id of deletable) await deleteImage(store, id, options, records);
+}
+
+/** Whether an image was deleted: one that got a name or a child meanwhile stays. */
+async function isDoneUnlessUsed(remove: () => Promise<void>): Promise<boolean> {
+  try {
+    await remove();
+    return true;
+  } catch (error) {
+    if (isStoreError(error, 'IMAGE_IN_USE')) return false;
+    throw error;
+  }
 }
 
 /** Returns the images of a reference, of several platforms. */
@@ -105,26 +152,30 @@ function conflict(id: ImageId, force: string, why: string): HttpFailure {
   return new HttpFailure(409, 'DENIED', `conflict: unable to delete ${shortId(id)} (${force}) - ${why}`);
 }
 
-/** Deletes an image with its references, and its parents as far as nothing needs them. */
+/**
+ * Deletes an image with its references, and its parents as far as nothing needs them. `onlyNames` are
+ * the references that it was seen with; undefined to delete it with any.
+ * @throws {StoreError} IMAGE_NOT_FOUND, IMAGE_IN_USE, for the image itself
+ */
 async function deleteImage(
   store: EventStore,
   image: ImageId,
-  { prune, write }: RemovalOptions,
+  onlyNames: readonly string[] | undefined,
+  { prune, write }: Pick<RemovalOptions, 'prune' | 'write'>,
   records: Record[],
 ): Promise<void> {
-  for (let id: ImageId | '' = image; id !== ''; ) {
-    const { parent }: { readonly parent: ImageId | '' } = store.get(id);
-    const references = store.references(id);
-    const layers = await store.delete(id, write);
-    for (const reference of references) {
-      // One of several platforms keeps the others.
-      if (!isThere(() => store.resolve(reference))) records.push({ Untagged: familiarReference(reference) });
-    }
-    records.push({ Deleted: id });
-    for (const { chainId } of layers) records.push({ Deleted: chainId });
-    const isNeeded = (by: ImageId): boolean => store.references(by).length > 0 || store.children(by).length > 0;
-    id = prune && parent !== '' && has(store, parent) && !isNeeded(parent) ? parent : '';
+  const { parent } = store.get(image);
+  const references = store.references(image);
+  const layers = await store.delete(image, { ...write, onlyNames });
+  for (const reference of references) {
+    // One of several platforms keeps the others.
+    if (!isThere(() => store.resolve(reference))) records.push({ Untagged: familiarReference(reference) });
   }
+  records.push({ Deleted: image });
+  for (const { chainId } of layers) records.push({ Deleted: chainId });
+  const isNeeded = (by: ImageId): boolean => store.references(by).length > 0 || store.children(by).length > 0;
+  if (!prune || parent === '' || !has(store, parent) || isNeeded(parent)) return;
+  await unlessGone(() => isDoneUnlessUsed(() => deleteImage(store, parent, [], { prune, write }, records)));
 }
 
 function has(store: EventStore, id: ImageId): boolean {
@@ -174,7 +225,7 @@ export async function pruneImages(
     if (isDanglingOnly && references.some((name) => !name.includes('@'))) continue;
     if (store.children(id).length > 0 && (references.length === 0 || isDanglingOnly)) continue;
     await unlessGone(async () => {
-      if (references.length === 0) await deleteImage(store, id, options, records);
+      if (references.length === 0) await isDoneUnlessUsed(() => deleteImage(store, id, [], options, records));
       for (const reference of references) {
         const entry = store.references(id).includes(reference) ? entries.get(reference) : undefined;
         if (entry !== undefined) await removeReference(store, entry, options, records);
@@ -190,7 +241,7 @@ export async function pruneImages(
 }
 
 /** What is gone already needs no removal. */
-async function unlessGone(remove: () => Promise<void>): Promise<void> {
+async function unlessGone(remove: () => Promise<unknown>): Promise<void> {
   try {
     await remove();
   } catch (error) {

@@ -5,6 +5,7 @@ import { version } from '../../store/version.js';
 import { requireAction, type ServerEnv } from '../exchange.js';
 import { type Docker, type DockerExchange, json, MAX_MINOR, MIN_MINOR, minorOf } from './docker.js';
 import { eventsResponse } from './events.js';
+import { badRequest } from './failures.js';
 import { listImages } from './image-list.js';
 
 /** Newest version of the API, which clients are told. */
@@ -84,6 +85,8 @@ const TYPES = ['container', 'image', 'volume', 'build-cache'] as const;
 async function diskUsage(c: DockerExchange, { images }: Docker): Promise<object> {
   const minor = minorOf(c);
   const asked = minor < 42 ? [] : (c.req.queries('type') ?? []);
+  const unknown = asked.find((type) => !TYPES.some((each) => each === type));
+  if (unknown !== undefined) throw badRequest(`unknown object type: ${unknown}`);
   const wanted = new Set<string>(asked.length === 0 ? TYPES : asked);
   const source = await images();
   const request = {

@@ -3,12 +3,17 @@ import { MAX_REQUEST_HEADERS } from '../../limits.js';
 import type { ServerEnv } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 
-/** Limits of requests. */
-export interface RequestLimits {
-  /** Characters of path and query. */
-  readonly maxUrlLength: number;
-  /** Requests in progress. Feeds do not count: they wait. */
-  readonly maxRequests: number;
+/** Limits of requests, and how many there are. */
+interface Admission {
+  readonly limits: {
+    /** Characters of path and query. */
+    readonly maxUrlLength: number;
+    /** Requests in progress. Feeds do not count: they wait. */
+    readonly maxRequests: number;
+  };
+  readonly atWork: { count: number };
+  /** Aborts when the server closes. */
+  readonly signal: AbortSignal;
 }
 
 /** Paths of answers that have no end, or wait for an event. */
@@ -19,13 +24,10 @@ const RETRY_AFTER_BUSY_S = 1;
 const RETRY_AFTER_STOP_S = 10;
 
 /** Refuses requests beyond the limits, and all of them once the server closes. */
-export function admitted(
-  { maxUrlLength, maxRequests }: RequestLimits,
-  closing: AbortSignal,
-): MiddlewareHandler<ServerEnv> {
-  let atWork = 0;
+export function admitted({ limits, atWork, signal }: Admission): MiddlewareHandler<ServerEnv> {
+  const { maxUrlLength, maxRequests } = limits;
   return async (c, next) => {
-    if (closing.aborted) {
+    if (signal.aborted) {
       const headers = { 'retry-after': String(RETRY_AFTER_STOP_S), connection: 'close' };
       throw new HttpFailure(503, 'STOPPING', 'the server is stopping', { headers });
     }
@@ -37,15 +39,15 @@ export function admitted(
     }
     if (hostsOf(c.env) > 1) throw new HttpFailure(400, 'REQUEST_INVALID', 'a request has one header Host');
     if (FEED.test(c.req.path)) return next();
-    if (atWork >= maxRequests) {
+    if (atWork.count >= maxRequests) {
       const headers = { 'retry-after': String(RETRY_AFTER_BUSY_S) };
       throw new HttpFailure(503, 'TOOMANYREQUESTS', `${maxRequests} requests are in progress`, { headers });
     }
-    atWork++;
+    atWork.count++;
     try {
       await next();
     } finally {
-      atWork--;
+      atWork.count--;
     }
   };
 }

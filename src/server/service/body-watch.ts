@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { systemCode } from '../../store/files/files.js';
-import { rawAnswer } from './connections.js';
+import { rawAnswer, type RefusalBody } from './connections.js';
 
 /** How slow bodies may be. */
 export interface BodyLimits {
@@ -42,12 +42,14 @@ const MAX_CHECK_MS = 5_000;
  */
 export class BodyWatch {
   readonly #limits: BodyLimits;
+  readonly #bodyOf: RefusalBody | undefined;
   readonly #checkMs: number;
   readonly #watched = new Set<Watched>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(limits: BodyLimits) {
+  constructor(limits: BodyLimits, bodyOf?: RefusalBody) {
     this.#limits = limits;
+    this.#bodyOf = bodyOf;
     this.#checkMs = Math.min(MAX_CHECK_MS, Math.ceil(limits.stallTimeoutMs / 4));
   }
 
@@ -88,8 +90,8 @@ export class BodyWatch {
       const { incoming, outgoing, socket } = each;
       const isOver = outgoing.destroyed || outgoing.writableFinished;
       if (socket.destroyed || (isOver && incoming.complete)) this.#drop(each);
-      else if (this.#isSlowSender(each)) end(each, 408);
-      else if (!patient.has(outgoing) && this.#isSlowReader(each)) end(each, 0);
+      else if (this.#isSlowSender(each)) this.#end(each, 408);
+      else if (!patient.has(outgoing) && this.#isSlowReader(each)) this.#end(each, 0);
     }
   }
 
@@ -118,16 +120,16 @@ export class BodyWatch {
   #isFast(bytes: number): boolean {
     return bytes >= (this.#limits.minRate * this.#checkMs) / 1_000;
   }
-}
 
-function end(each: Watched, status: number): void {
-  const { incoming, outgoing, socket } = each;
-  each.status = outgoing.headersSent ? outgoing.statusCode : status;
-  if (!outgoing.headersSent && status > 0) {
-    socket.write(rawAnswer(status, 'Request Timeout', 'REQUEST_TIMEOUT'));
+  #end(each: Watched, status: number): void {
+    const { incoming, outgoing, socket } = each;
+    each.status = outgoing.headersSent ? outgoing.statusCode : status;
+    if (!outgoing.headersSent && status > 0) {
+      socket.write(rawAnswer(status, 'Request Timeout', 'REQUEST_TIMEOUT', { bodyOf: this.#bodyOf }));
+    }
+    socket.destroySoon();
+    incoming.destroy();
   }
-  socket.destroySoon();
-  incoming.destroy();
 }
 
 /** What reading the body of a request fails with once its connection is gone. */

@@ -31,19 +31,19 @@ export class ConnectionCounter {
     return this.#count;
   }
 
-  watch(server: Server): void {
-    const isPlain = !(server instanceof TlsServer);
-    server.on('connection', (socket: Socket) => this.#take(socket, isPlain));
+  watch(server: Server, bodyOf?: RefusalBody): void {
+    const way = { isPlain: !(server instanceof TlsServer), bodyOf };
+    server.on('connection', (socket: Socket) => this.#take(socket, way));
   }
 
-  #take(socket: Socket, isPlain: boolean): void {
+  #take(socket: Socket, way: Way): void {
     // Empty for a unix socket, whose clients have the owner's rights.
     const address = socket.remoteAddress ?? '';
     const ofAddress = this.#byAddress.get(address) ?? 0;
     const { maxConnections, maxConnectionsPerAddress, isProxy } = this.#limits;
     const isShared = address === '' || isProxy(address);
-    if (this.#count >= maxConnections) this.#refuse(socket, isPlain, 503);
-    else if (!isShared && ofAddress >= maxConnectionsPerAddress) this.#refuse(socket, isPlain, 429);
+    if (this.#count >= maxConnections) this.#refuse(socket, way, 503);
+    else if (!isShared && ofAddress >= maxConnectionsPerAddress) this.#refuse(socket, way, 429);
     else this.#admit(socket, address);
   }
 
@@ -58,12 +58,12 @@ export class ConnectionCounter {
     });
   }
 
-  #refuse(socket: Socket, isPlain: boolean, status: 429 | 503): void {
+  #refuse(socket: Socket, { isPlain, bodyOf }: Way, status: 429 | 503): void {
     const [reason, code] =
       status === 429 ? ['Too Many Requests', 'TOOMANYREQUESTS'] : ['Service Unavailable', 'TOO_MANY_CONNECTIONS'];
     this.#onRefused({ address: socket.remoteAddress ?? '', status: isPlain ? status : 0, code });
     // A client of TLS can read nothing before the handshake, which would cost more than the refusal saves.
-    if (isPlain) socket.end(rawAnswer(status, reason, code, [`retry-after: ${RETRY_AFTER_S}`]));
+    if (isPlain) socket.end(rawAnswer(status, reason, code, { bodyOf, headers: [`retry-after: ${RETRY_AFTER_S}`] }));
     socket.destroySoon();
   }
 }
@@ -76,14 +76,29 @@ export interface Refused {
   readonly code: string;
 }
 
-/** Returns the body of a refusal, as routes have it. */
-export function refusalBody(code: string, message: string): string {
-  return JSON.stringify({ errors: [{ code, message }] });
+/** Returns the body of a refusal, as the routes of the same server have it. */
+export type RefusalBody = (code: string, message: string) => string;
+
+/** What the refusal of a connection depends on. */
+interface Way {
+  readonly isPlain: boolean;
+  readonly bodyOf: RefusalBody | undefined;
 }
 
+/** As the OCI distribution spec has it. */
+export const refusalBody: RefusalBody = (code, message) => JSON.stringify({ errors: [{ code, message }] });
+
 /** Returns the bytes of an answer to what is no request yet. */
-export function rawAnswer(status: number, reason: string, code: string, headers: readonly string[] = []): string {
-  const body = refusalBody(code, reason.toLowerCase());
+export function rawAnswer(
+  status: number,
+  reason: string,
+  code: string,
+  {
+    headers = [],
+    bodyOf = refusalBody,
+  }: { readonly headers?: readonly string[]; readonly bodyOf?: RefusalBody | undefined } = {},
+): string {
+  const body = bodyOf(code, reason.toLowerCase());
   return [
     `HTTP/1.1 ${status} ${reason}`,
     'content-type: application/json',

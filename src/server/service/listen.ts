@@ -13,7 +13,14 @@ import { StoreError } from '../../errors.js';
 import { isLoopback } from '../../model/http.js';
 import { systemCode } from '../../store/files/files.js';
 import { addressText, type ListenAddress } from './addresses.js';
-import { ConnectionCounter, type ConnectionLimits, rawAnswer, refusalBody, type Refused } from './connections.js';
+import {
+  ConnectionCounter,
+  type ConnectionLimits,
+  rawAnswer,
+  type RefusalBody,
+  refusalBody,
+  type Refused,
+} from './connections.js';
 import { bindSocket, isAnswering, type SocketMode } from './socket.js';
 import type { TlsKeys } from './tls.js';
 
@@ -24,7 +31,12 @@ export interface ListenOptions {
   readonly socket: string | undefined;
   readonly socketMode: SocketMode | undefined;
   /** Sockets at which something else answers, with the mode of the other. */
-  readonly docker?: { readonly sockets: readonly string[]; readonly listener: RequestListener } | undefined;
+  readonly docker: {
+    readonly sockets: readonly string[];
+    readonly listener: RequestListener;
+    /** Of what is refused before it is a request. */
+    readonly bodyOf?: RefusalBody | undefined;
+  };
   /** For all addresses; absent for plain HTTP, on loopback alone. */
   readonly tls: TlsKeys | undefined;
   readonly limits: ConnectionLimits;
@@ -63,15 +75,17 @@ export async function listen(listener: RequestListener, options: ListenOptions):
   try {
     for (const address of options.addresses) opened.push(await openAddress(address, listener, options));
     if (options.socket !== undefined) opened.push(await openSocket(options.socket, listener, options));
-    for (const path of options.docker?.sockets ?? []) {
-      opened.push(await openSocket(path, options.docker?.listener ?? listener, { ...options, onUpgrade: undefined }));
+    const { docker } = options;
+    for (const path of docker.sockets) {
+      const { listener: answer, bodyOf } = docker;
+      opened.push(await openSocket(path, answer, { ...options, onUpgrade: undefined }, bodyOf));
     }
   } catch (error) {
     await Promise.all(opened.map(({ server, remove }) => closed(server, remove)));
     throw error;
   }
-  for (const { server, url } of opened) {
-    counter.watch(server);
+  for (const { server, url, bodyOf } of opened) {
+    counter.watch(server, bodyOf);
     reportFailedAccepts(server, url, options.onNotice);
   }
   return {
@@ -98,6 +112,7 @@ function reportFailedAccepts(server: Server, url: string, onNotice: (notice: str
 
 interface Opened {
   readonly server: HttpServer;
+  readonly bodyOf?: RefusalBody | undefined;
   readonly url: string;
   /** Removes what stands for the server in the file system. */
   readonly remove: () => Promise<void>;
@@ -135,21 +150,26 @@ function addressError(address: string, cause: unknown): StoreError {
   return new StoreError('ADDRESS_REFUSED', `cannot listen at ${address}: ${code}`, { cause, data });
 }
 
-async function openSocket(path: string, listener: RequestListener, options: ListenOptions): Promise<Opened> {
+async function openSocket(
+  path: string,
+  listener: RequestListener,
+  options: ListenOptions,
+  bodyOf?: RefusalBody,
+): Promise<Opened> {
   const data = { address: path };
-  const server = plainServer(listener, options);
+  const server = plainServer(listener, options, bodyOf);
   try {
     if (await isAnswering(path)) throw new StoreError('ADDRESS_IN_USE', `a server listens at ${path}`, { data });
     const remove = await bindSocket(server, path, options.socketMode);
-    return { server, url: `unix:${path}`, remove };
+    return { server, url: `unix:${path}`, remove, bodyOf };
   } catch (error) {
     server.close();
     throw error instanceof StoreError ? error : addressError(path, error);
   }
 }
 
-function plainServer(listener: RequestListener, options: ListenOptions): HttpServer {
-  return prepared(createServer(serverOptions(options), listener), options);
+function plainServer(listener: RequestListener, options: ListenOptions, bodyOf?: RefusalBody): HttpServer {
+  return prepared(createServer(serverOptions(options), listener), options, bodyOf);
 }
 
 function secureServer(tls: TlsKeys, listener: RequestListener, options: ListenOptions): HttpServer {
@@ -188,15 +208,19 @@ interface SecureParts {
   readonly _parent?: Socket | null;
 }
 
-function prepared<Prepared extends HttpServer>(server: Prepared, { onRefused, onUpgrade }: ListenOptions): Prepared {
+function prepared<Prepared extends HttpServer>(
+  server: Prepared,
+  { onRefused, onUpgrade }: ListenOptions,
+  bodyOf: RefusalBody = refusalBody,
+): Prepared {
   if (onUpgrade !== undefined) server.on('upgrade', onUpgrade);
   server.on('checkExpectation', (_, response: ServerResponse) => {
     response.writeHead(417, { 'content-type': 'application/json', connection: 'close' });
-    response.end(refusalBody('EXPECTATION_FAILED', 'expected no Expect but 100-continue'));
+    response.end(bodyOf('EXPECTATION_FAILED', 'expected no Expect but 100-continue'));
   });
   server.on('connect', ({ socket: { remoteAddress = '' } }: IncomingMessage, socket: Duplex) => {
     socket.on('error', () => socket.destroy());
-    socket.end(rawAnswer(405, 'Method Not Allowed', 'UNSUPPORTED'), () => socket.destroy());
+    socket.end(rawAnswer(405, 'Method Not Allowed', 'UNSUPPORTED', { bodyOf }), () => socket.destroy());
     onRefused({ address: remoteAddress, status: 405, code: 'UNSUPPORTED' });
   });
   // Node would leave out those beyond, silently: they are counted once the request is read.
@@ -212,7 +236,7 @@ function prepared<Prepared extends HttpServer>(server: Prepared, { onRefused, on
       socket.destroy();
       return;
     }
-    socket.end(rawAnswer(status, reason, code), () => socket.destroy());
+    socket.end(rawAnswer(status, reason, code, { bodyOf }), () => socket.destroy());
     onRefused({ address: remoteAddress, status, code });
   });
   return server;

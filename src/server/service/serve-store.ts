@@ -17,6 +17,7 @@ import { accessFrom } from '../access/access-from.js';
 import type { AccessOptions } from '../access/options.js';
 import { buildServer, type StoreServer } from '../create-server.js';
 import { dockerListener } from '../docker/app.js';
+import { dockerRefusal } from '../docker/failures.js';
 import { checkedWebhooks, type WebhookOptions } from '../feed/webhook-options.js';
 import { compileRule, type MirrorRule } from '../mirror/rules.js';
 import type { ServerOptions, Service } from '../service.js';
@@ -114,6 +115,7 @@ export async function checkServing(given: ServeOptions): Promise<void> {
     addresses: options.listen,
     socket: options.socket,
     socketMode: options.socketMode,
+    docker: { sockets: options.docker ?? [], listener: busy },
     tls,
     onUpgrade: (_, socket) => socket.destroy(),
     limits: connectionLimits(options.limits, () => false),
@@ -144,12 +146,11 @@ interface Listeners extends Opened {
 
 async function listenWith(server: StoreServer, service: Service, { options, log, tls }: Listeners): Promise<Listening> {
   const { metrics, proxies } = service;
-  const sockets = options.docker ?? [];
   const listening = await listen(server.listener, {
     addresses: options.listen,
     socket: options.socket,
     socketMode: options.socketMode,
-    docker: sockets.length === 0 ? undefined : { sockets, listener: dockerListener(service) },
+    docker: { sockets: options.docker ?? [], listener: dockerListener(service), bodyOf: dockerRefusal },
     tls,
     onUpgrade: server.upgrade,
     limits: connectionLimits(options.limits, (address) => proxies.has(address)),

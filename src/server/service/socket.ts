@@ -1,8 +1,21 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, type FileHandle, mkdtemp, open, rename, rm, rmdir, stat, symlink, unlink } from 'node:fs/promises';
+import {
+  chmod,
+  type FileHandle,
+  lstat,
+  mkdtemp,
+  open,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  symlink,
+  unlink,
+} from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { StoreError } from '../../errors.js';
 import { systemCode } from '../../store/files/files.js';
 import { MAX_SOCKET_PATH_BYTES } from '../../limits.js';
 
@@ -78,10 +91,16 @@ export type SocketMode = 0o600 | 0o660;
 /**
  * Binds `server` to the socket `path`; resolves with what removes the socket.
  * It is bound under another name in a new folder: so nobody can connect before its mode is
- * set, and the rename replaces the socket of a server that is gone.
+ * set, and the rename replaces the socket of a server that is gone, and nothing else.
+ * @throws {StoreError} ADDRESS_REFUSED for a path where a file or link is that is no socket
  * @throws errors of the system; the caller has asked `isAnswering` before
  */
 export async function bindSocket(server: Server, path: string, mode: SocketMode = 0o600): Promise<() => Promise<void>> {
+  const there = await lstat(path).catch(() => undefined);
+  if (there?.isSocket() === false) {
+    const text = `cannot listen at ${path}: what is there is no socket, and stays`;
+    throw new StoreError('ADDRESS_REFUSED', text, { data: { address: path } });
+  }
   // Mode 0700.
   const folder = await mkdtemp(join(dirname(path), '.tmp-serve-'));
   try {

@@ -105,11 +105,12 @@ function needLayer(state: DecisionState, chainId: ChainId): void {
 
 /**
  * Decides `delete`: clears the children's parent, removes references, the image, then the layers
- * nothing else needs. Throws IMAGE_NOT_FOUND.
+ * nothing else needs. Throws IMAGE_NOT_FOUND; with `onlyNames` also IMAGE_IN_USE.
  */
-export function decideDelete(id: ImageId): Decide<readonly LayerMetadata[]> {
+export function decideDelete(id: ImageId, onlyNames?: readonly string[]): Decide<readonly LayerMetadata[]> {
   return (state) => {
     const { chainId } = needImage(state, id);
+    if (onlyNames !== undefined) refuseUsed(state, id, onlyNames);
     const parent = state.parent(id);
     const cleared = state
       .children(id)
@@ -126,6 +127,14 @@ export function decideDelete(id: ImageId): Decide<readonly LayerMetadata[]> {
     const removed = removeUnusedLayers(state, chainId);
     return { events: [...events, ...removed.events], result: removed.layers };
   };
+}
+
+function refuseUsed(state: DecisionState, id: ImageId, onlyNames: readonly string[]): void {
+  const other = state.referencesOf(id).find((reference) => !onlyNames.includes(reference));
+  const [child] = state.children(id);
+  if (other === undefined && child === undefined) return;
+  const why = other === undefined ? `${child} was made from it` : `it has the reference ${other}`;
+  throw new StoreError('IMAGE_IN_USE', `cannot remove the image ${id}: ${why}`, { data: { image: id } });
 }
 
 // A multi-platform reference may lose one platform and keep the others.

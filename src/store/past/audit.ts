@@ -41,6 +41,7 @@ import {
 } from '../artifacts.js';
 import { mustBeOptions, mustBeString } from '../argument-types.js';
 import type { StoreContext } from '../context.js';
+import type { ManifestEntry } from '../../../projections/content.js';
 import { chosenImage, type ListedImage, StoreReader } from '../images.js';
 import { layerNotFound } from '../commands/layers.js';
 import { pastViewsAt } from '../snapshots/views-at.js';
@@ -101,6 +102,8 @@ export interface PastStore extends ImageReads, ArtifactReads {
   referenceEntries(): ReferenceEntry[];
   /** Returns what is known of every image without reading its config, in the order added. */
   imageEntries(): ListedImage[];
+  /** Returns the manifests with which an image came, in the order they were added; none of `docker save` before 25. */
+  manifests(id: ImageId): readonly ManifestEntry[];
   /**
    * Returns what was erased by then and not added again. Content erased since is unreadable too.
    */

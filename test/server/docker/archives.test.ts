@@ -94,6 +94,18 @@ test('what is no archive is refused once all of it was sent, and leaves nothing'
   t.is(engine.store.log.head.seq, 0);
 });
 
+test('an upload that nothing takes is refused once all of it was sent', async (t) => {
+  const past = await Engine.start(t, { server: { at: 0 } });
+  const bytes = Buffer.alloc(MAX_DISCARDED_BODY_BYTES / 4);
+  for (const [path, status] of [
+    ['/images/load', 403],
+    ['/build?t=x', 501],
+  ] as const) {
+    const sent = await past.send('POST', path, { body: Readable.from([bytes]) });
+    t.is(sent.status, status, path);
+  }
+});
+
 test('a client that leaves in the middle of a load or an import leaves nothing', async (t) => {
   const engine = await Engine.start(t);
   for (const path of ['/images/load', '/images/create?fromSrc=-']) {

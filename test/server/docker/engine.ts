@@ -29,6 +29,8 @@ export class Engine {
   /** What handlers failed with unexpectedly: it fails the test. */
   readonly failures: unknown[] = [];
 
+  /** Where it listens. */
+  urls: readonly string[] = [];
   /** Ends the server; the store stays open. */
   stop: () => Promise<number> = async () => 0;
 
@@ -53,6 +55,7 @@ export class Engine {
       ...options,
       server: { onFailure: (error) => engine.failures.push(error), ...options.server },
     });
+    engine.urls = served.urls;
     engine.stop = () => served.stop(1_000);
     t.teardown(async () => {
       await engine.stop();

@@ -166,6 +166,18 @@ test('an end in the future is waited for', async (t) => {
   t.true(Date.now() >= until);
 });
 
+test('what is being written when the end comes is there, as in a later replay', async (t) => {
+  const engine = await Engine.start(t);
+  const id = await engine.store.create(imageConfig('x'));
+  const until = Date.now() + 150;
+  const query = `since=0&until=${(until / 1_000).toFixed(3)}`;
+  const followed = replay(engine, query);
+  for (let at = 0; Date.now() <= until + 20; at += 1) {
+    await Promise.all(['a', 'b', 'c'].map((name) => engine.store.tag({ source: id, target: `${name}:${at}` })));
+  }
+  t.deepEqual(told(await followed), told(await replay(engine, query)));
+});
+
 test('a server that stops ends them', async (t) => {
   const engine = await Engine.start(t);
   const next = await follow(t, engine, '');

@@ -1,6 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import type { ImageId } from '../../../src/model/digest.js';
 import { hostArchitecture } from '../../../src/model/platform.js';
+import { removeNamed } from '../../../src/server/docker/removal.js';
 import { archiveBytes } from '../../store/fixture-archives.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';
 import { Engine, filters } from './engine.js';
@@ -17,6 +18,12 @@ interface Summary {
   readonly Containers: number;
   readonly Created: number;
   readonly VirtualSize?: number;
+}
+
+interface ListedManifests {
+  readonly Id: string;
+  readonly RepoTags: readonly string[];
+  readonly Manifests?: readonly { readonly Size: { readonly Content: number; readonly Total: number } }[];
 }
 
 async function world(t: ExecutionContext): Promise<Engine> {
@@ -157,6 +164,95 @@ test('the facts of one platform are found by its name, and another platform is n
   t.true((other?.platforms?.length ?? 0) > 1);
   const removed = await engine.send('DELETE', `/images/other:1`);
   t.is(removed.text, '[{"Untagged":"other:1"}]\n');
+  // An id is of one platform.
+  const [arm] = (engine.store.referenceEntries()[0]?.platforms ?? []).filter((each) => each.architecture === 'arm64');
+  t.is((await engine.send('GET', of('arm64').replace(reference, arm?.image ?? ''))).status, 200);
+  t.is((await engine.send('GET', of('amd64').replace(reference, arm?.image ?? ''))).status, 404);
+});
+
+test('one platform is removed from every name, if forced', async (t) => {
+  const engine = await Engine.start(t);
+  await engine.load(archiveBytes('oci-multi-platform.tar'));
+  await engine.send('POST', '/images/tiny:multi/tag?repo=other&tag=1');
+  const arm = engine.store.resolve('tiny:multi', { platform: 'linux/arm64' });
+  const platforms = `platforms=${encodeURIComponent('{"os":"linux","architecture":"arm64"}')}`;
+  const [status, text] = await message(engine, 'DELETE', `/v1.50/images/tiny:multi?${platforms}`);
+  t.deepEqual([status, text], [400, 'every name of the image would lose this platform: --force removes it']);
+  const removed = await engine.send('DELETE', `/v1.50/images/tiny:multi?force=1&${platforms}`);
+  t.is(removed.status, 200, removed.text);
+  t.deepEqual((JSON.parse(removed.text) as object[])[0], { Deleted: arm });
+  for (const name of ['tiny:multi', 'other:1']) {
+    t.is(engine.store.resolve(name, { platform: 'linux/amd64' }) as string, TINY);
+    t.throws(() => engine.store.resolve(name, { platform: 'linux/arm64' }), { message: /no image for/ });
+  }
+  t.is((await engine.send('DELETE', `/v1.50/images/tiny:multi?force=1&${platforms}`)).status, 404);
+});
+
+test('a list has the manifests of images since 1.47, if they are asked for', async (t) => {
+  const engine = await Engine.start(t);
+  await engine.load(archiveBytes('oci-multi-platform.tar'));
+  await engine.load(archiveBytes('docker20-all.tar'));
+  const at = engine.store.log.head.seq;
+  const arm = engine.store.resolve('tiny:multi', { platform: 'linux/arm64' });
+  const listed = await engine.get<ListedManifests[]>('/v1.47/images/json?manifests=1');
+  const [{ Manifests: [manifest] = [] } = {}] = listed.filter(({ Id }) => Id === arm);
+  const [found] = engine.store.manifests(arm);
+  t.like(manifest, {
+    ID: found?.manifest.digest,
+    Descriptor: found?.manifest,
+    Available: true,
+    Kind: 'image',
+    ImageData: {
+      Platform: { os: 'linux', architecture: 'arm64', variant: 'v8' },
+      Containers: [],
+      Size: { Unpacked: 0 },
+    },
+  });
+  t.is(manifest?.Size.Content, manifest?.Size.Total);
+  t.true((manifest?.Size.Content ?? 0) > 0);
+  // What came without one has none, as with dockerd's graph drivers.
+  t.is(listed.find(({ RepoTags }) => RepoTags.includes('shop/app:2.0'))?.Manifests, undefined);
+  for (const path of ['/v1.46/images/json?manifests=1', '/images/json']) {
+    t.true(
+      (await engine.get<ListedManifests[]>(path)).every(({ Manifests }) => Manifests === undefined),
+      path,
+    );
+  }
+  for (const id of engine.store.map().keys()) await engine.store.delete(id);
+  const past = await Engine.start(t, { store: engine.store, server: { at } });
+  const then = await past.get<ListedManifests[]>('/images/json?manifests=true');
+  t.deepEqual(then.find(({ Id }) => Id === arm)?.Manifests, [{ ...manifest, Available: false }]);
+});
+
+test('a name or child that comes while an image is removed is not lost', async (t) => {
+  const { store } = await world(t);
+  const options = { force: false, prune: true, write: {} };
+  const app = store.resolve('shop/app:1.0');
+  // Not durable yet, so that the removal does not see it.
+  const tagging = store.tag({ source: 'shop/app:1.0', target: 'other/x:1' });
+  const byName = removeNamed(store, 'shop/app:1.0', options);
+  await tagging;
+  t.deepEqual(await byName, [{ Untagged: 'shop/app:1.0' }]);
+  t.is(store.resolve('other/x:1'), app);
+  const again = store.tag({ source: 'other/x:1', target: 'third/y:1' });
+  const byId = removeNamed(store, app, options);
+  await again;
+  t.regex((await t.throwsAsync(byId))?.message ?? '', /referenced in multiple repositories/);
+  // As a child.
+  const adopting = store.setParent(TINY as ImageId, app);
+  await store.untag('third/y:1');
+  const child = removeNamed(store, 'other/x:1', options);
+  await adopting;
+  await child;
+  t.is(store.get(app).id(), app);
+});
+
+test('a removal of a name that goes meanwhile finds no image', async (t) => {
+  const { store } = await world(t);
+  const untagging = store.untag('tiny:1');
+  const removed = removeNamed(store, 'tiny:1', { force: false, prune: true, write: {} });
+  await untagging;
+  await t.throwsAsync(removed, { message: 'No such image: tiny:1' });
 });
 
 test('the history has the ids and names of parents', async (t) => {

@@ -20,6 +20,7 @@ test('a connection that the system does not give is a notice, and others are ser
       addresses: [{ host: '127.0.0.1', port: 0 }],
       socket: join(await temporaryDirectory(t), 's'),
       socketMode: undefined,
+      docker: { sockets: [], listener: () => undefined },
       tls: undefined,
       limits: {
         maxHeaderBytes: 1_000,

@@ -35,7 +35,8 @@ test('requests beyond the limit are 503 with Retry-After; feeds do not count', a
     release = resolve;
   });
   const app = new Hono<ServerEnv>();
-  app.use(admitted({ maxUrlLength: 1_000, maxRequests: 2 }, new AbortController().signal));
+  const limits = { maxUrlLength: 1_000, maxRequests: 2 };
+  app.use(admitted({ limits, atWork: { count: 0 }, signal: new AbortController().signal }));
   app.get('*', async (c) => {
     if (c.req.path !== '/quick') await held;
     return c.text('done');

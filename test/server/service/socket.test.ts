@@ -1,4 +1,4 @@
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server, connect } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -6,6 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { MAX_SOCKET_PATH_BYTES } from '../../../src/limits.js';
 import { bindSocket, boundPath, connectablePath, isAnswering } from '../../../src/server/service/socket.js';
 import { socketPathOf } from '../../../src/cli/store-directory.js';
+import { rejection } from '../../support/rejection.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 
 /** Says `text` to each client, also to one that hears nothing of it. */
@@ -79,8 +80,14 @@ test('the socket of a server that is gone is replaced, and only the own one is r
   t.is(await said(path), 'hello');
 });
 
-test('a file that is no socket answers nothing', async (t) => {
+test('a file that is no socket answers nothing, and stays', async (t) => {
   const path = join(await temporaryDirectory(t), 'file');
-  await writeFile(path, '');
+  await writeFile(path, 'precious');
   t.false(await isAnswering(path));
+  const link = `${path}-link`;
+  await symlink(path, link);
+  for (const each of [path, link]) {
+    await rejection(t, 'ADDRESS_REFUSED', bindSocket(saying(''), each));
+    t.is(await readFile(each, 'utf8'), 'precious');
+  }
 });
