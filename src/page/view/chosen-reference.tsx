@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import type { Digest } from '../../model/digest.js';
 import { familiarReference } from '../../model/reference.js';
 import { durationText, printable, shortId } from '../../model/texts.js';
-import type { EventLine } from '../event-line.js';
+import type { EventLine } from '../as-of.js';
 import type { ChosenReference as Chosen, ReferenceRow } from '../questions.js';
 import { type Column, CSV_ROWS, DataTable, eventColumns } from './data-table.js';
 import { ImageLink, Why } from './facts.js';
