@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import { thrownText } from '../../errors.js';
 import { UTC } from '../../model/time-zone.js';
 import type { Moment } from '../questions.js';
-import { asOfText, ownZone, usePage, useAnswer } from './page-context.js';
+import { asOfText, ownZone, type Page, usePage, useAnswer } from './page-context.js';
 import { ticksBetween } from './times.js';
 
 /** Places of the slider: finer than any screen. */
@@ -36,29 +36,12 @@ export function TimeBar(): JSX.Element {
     const at = value >= PLACES ? undefined : new Date(axis.from + (value / PLACES) * span).toISOString();
     show({ at }, { replaces });
   };
-  const text = asOfText(page);
-  const { first = 1, last = 0 } = overview.range ?? {};
-  const where =
-    moment.seq < first
-      ? `before event ${first} of ${last}`
-      : `${isNow && end !== 'now' ? `where this ${end} ends, ` : ''}after event ${moment.seq} of ${last}`;
-  const wrong = overview.verdict?.damage;
-  const isWrong = wrong !== undefined && moment.seq >= (wrong.seq ?? 0);
+  const where = whereText(page);
   const whose = shown.ref === undefined ? 'of a tag' : 'of this tag';
   return (
     <section class="time-bar" aria-label="Moment">
       <div class="now">
-        <div class="moment">
-          <h2>
-            As of <output>{text}</output>
-          </h2>
-          <p class="quiet">{where}</p>
-          {isWrong && (
-            <p class="failure">
-              ✕ {wrong.seq === undefined ? 'a record' : `event ${wrong.seq}`} was changed: nothing here can be believed
-            </p>
-          )}
-        </div>
+        <MomentTitle where={where} />
         <div class="track">
           <Marks />
           <input
@@ -67,7 +50,7 @@ export function TimeBar(): JSX.Element {
             max={PLACES}
             value={place}
             aria-label="Moment"
-            aria-valuetext={`${text}, ${where}`}
+            aria-valuetext={`${asOfText(page)}, ${where}`}
             onInput={(event) => slide(Number(event.currentTarget.value), true)}
             onChange={(event) => slide(Number(event.currentTarget.value), false)}
             onKeyDown={(event) => {
@@ -98,6 +81,32 @@ export function TimeBar(): JSX.Element {
       </div>
     </section>
   );
+}
+
+function MomentTitle({ where }: { readonly where: string }): JSX.Element {
+  const page = usePage();
+  const { moment, overview } = page;
+  const wrong = overview.verdict?.damage;
+  return (
+    <div class="moment">
+      <h2>
+        As of <output>{asOfText(page)}</output>
+      </h2>
+      <p class="quiet">{where}</p>
+      {wrong !== undefined && moment.seq >= (wrong.seq ?? 0) && (
+        <p class="failure">
+          ✕ {wrong.seq === undefined ? 'a record' : `event ${wrong.seq}`} was changed: nothing here can be believed
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** Formats `where this file ends, after event 36 of 36`. */
+function whereText({ moment, isNow, end, overview }: Page): string {
+  const { first = 1, last = 0 } = overview.range ?? {};
+  if (moment.seq < first) return `before event ${first} of ${last}`;
+  return `${isNow && end !== 'now' ? `where this ${end} ends, ` : ''}after event ${moment.seq} of ${last}`;
 }
 
 const SECTIONS = [
