@@ -267,8 +267,8 @@ export class ArchiveFile {
   }
 
   /** Creates a file whose bytes are elsewhere already, as those of a push; measures it if nobody has. */
-  static known(name: string, file: KnownFile, staging: Staging, meterOptions: LayerMeterOptions = {}): ArchiveFile {
-    return new ArchiveFile(name, staging, file, meterOptions);
+  static known(name: string, file: KnownFile, staging: Staging): ArchiveFile {
+    return new ArchiveFile(name, staging, file, {});
   }
 
   /** Creates a file kept in memory; takes ownership of `bytes`. */

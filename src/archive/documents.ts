@@ -212,10 +212,10 @@ export const repositoriesCodec: Codec<Readonly<Record<string, StringMap>> | null
 /**
  * Parses `bytes`; `where` names the document in messages.
  * @throws {StoreError} ARCHIVE_MANIFEST_INVALID if not JSON or a field has the wrong type
- * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED if it exceeds `limits`
+ * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED if it exceeds MAX_JSON_DEPTH, MAX_JSON_VALUES or MAX_JSON_NUMBER_LENGTH
  */
-export function parseDocument<T>(bytes: Uint8Array, codec: Codec<T>, where: string, limits: JsonLimits = {}): T {
-  return parsedDocument(where, () => decodeJson(bytes, codec, limits));
+export function parseDocument<T>(bytes: Uint8Array, codec: Codec<T>, where: string): T {
+  return parsedDocument(where, () => decodeJson(bytes, codec));
 }
 
 /** Runs `parse`, mapping its errors to those of `parseDocument`. */

@@ -1,5 +1,5 @@
 import type { Digest, ImageId } from '../model/digest.js';
-import { summaryFormat, wholeFormat } from '../log/event-texts.js';
+import { summaryFormat, wholeFormat } from '../log/event-json.js';
 import { familiarReference, formatReference, parseReference } from '../model/reference.js';
 import { type Instant, msOf } from '../model/timestamp.js';
 import type { ArtifactFacts } from './image-facts.js';

@@ -4,7 +4,7 @@ import { familiarReference } from '../model/reference.js';
 import type { EventStore } from '../store/event-store.js';
 import type { LoadedReference, LoadResult } from '../store/store.js';
 import { type CommandContext, writeJson } from './context.js';
-import { pointedText } from '../log/event-texts.js';
+import { pointedText } from '../log/event-json.js';
 import { noticeLine } from './failure.js';
 import { pad, widest } from './render/display-width.js';
 import { countText, NONE, printable, shortId } from '../model/texts.js';

@@ -1,11 +1,14 @@
 import { type EventType, routeOf, type StoredEvent } from '../model/events.js';
 import { decodeStrictUtf8 } from '../model/record-fields.js';
 import { subjectsOf } from '../model/subjects.js';
-import { isPrintable } from '../model/texts.js';
+import { isPrintable, shortId, sizeText } from '../model/texts.js';
 import { bytesToBase64 } from './note.js';
+import type { Digest, ImageId } from '../model/digest.js';
+import { pointed, type SummaryFormat } from '../model/event-facts.js';
+import { familiarReference } from '../model/reference.js';
 
 /** An event as a JSON object; schema: `imagelog/schemas/event.json`. */
-export interface EventJSON {
+interface EventJSON {
   readonly seq: number;
   /** RFC 3339 in UTC, with milliseconds; so is `clock`. */
   readonly time: string;
@@ -75,7 +78,7 @@ const SEQUENCE_DIGITS = 16;
 const TRACEPARENT = /^(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-[!-~]*)?$/;
 
 /** An event in the JSON format of CloudEvents 1.0.2; schema: `imagelog/schemas/cloudevent.json`. */
-export interface CloudEvent {
+interface CloudEvent {
   readonly specversion: '1.0';
   /** Store id and seq. `source` with `id` is unique across all stores. */
   readonly id: string;
@@ -120,4 +123,31 @@ export function eventToCloudEvent(event: StoredEvent, { storeId }: { readonly st
 function mainSubject(event: StoredEvent): string | undefined {
   const { references, images, chains } = subjectsOf(event);
   return references[0] ?? images[0] ?? chains[0];
+}
+
+/** How tables show what an event names; texts are not yet escaped by `printable`. */
+export const summaryFormat: SummaryFormat = {
+  id: shortId,
+  bytes: sizeText,
+  reference: shortReference,
+  value: (bytes) => metadataText(bytes) ?? sizeText(bytes.length),
+};
+
+/** The same with whole digests, for `--no-trunc`. */
+export const wholeFormat: SummaryFormat = { ...summaryFormat, id: (digest) => digest, reference: familiarReference };
+
+/** A digest in a name is shown as other ids are. */
+function shortReference(canonical: string): string {
+  const familiar = familiarReference(canonical);
+  const at = familiar.indexOf('@');
+  return at === -1 ? familiar : `${familiar.slice(0, at)}@${shortId(familiar.slice(at + 1) as Digest)}`;
+}
+
+/** Returns what a reference points at: an image, or an artifact. */
+export function pointedText(
+  image: ImageId | undefined,
+  target: Digest | undefined,
+  show: SummaryFormat = summaryFormat,
+): string {
+  return pointed(image, target, show);
 }

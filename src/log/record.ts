@@ -75,11 +75,11 @@ function readRoute(fields: FieldReader): Route {
 }
 
 /**
- * Decodes the record in `bytes` from `start` to the end.
+ * Decodes the record in `bytes`, all of them.
  * @throws {StoreError} STORE_FORMAT_UNSUPPORTED for a newer format, LOG_CORRUPT otherwise
  */
-export function decodeRecord(bytes: Uint8Array, start = 0): StoredEvent {
-  const fields = new FieldReader(bytes, start);
+export function decodeRecord(bytes: Uint8Array): StoredEvent {
+  const fields = new FieldReader(bytes);
   const format = fields.integer('format');
   if (format !== PLAIN_FORMAT && format !== RECORD_FORMAT) {
     throw new StoreError(

@@ -144,7 +144,7 @@ export function formatPosition({ seq, time, filter }: ConsumerPosition): Uint8Ar
  * @throws {StoreError} STORE_FORMAT_UNSUPPORTED for a newer format, LOG_CORRUPT otherwise
  */
 export function parsePosition(row: Uint8Array): ConsumerPosition {
-  const fields = new FieldReader(row, 0, 'the position of a consumer');
+  const fields = new FieldReader(row, 'the position of a consumer');
   const format = fields.integer('format');
   if (format !== POSITION_FORMAT) {
     throw new StoreError(

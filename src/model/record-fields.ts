@@ -124,18 +124,17 @@ const float = new DataView(new ArrayBuffer(8));
 export class FieldReader {
   readonly #bytes: Uint8Array;
   readonly #what: string;
-  #at: number;
+  #at = 0;
   /** Declared values of the current array, and those read. */
   #length: number;
   #taken = 0;
 
   /**
-   * Opens the array at `start`; `what` names the whole in errors.
+   * Opens the array that `bytes` is; `what` names the whole in errors.
    * @throws {StoreError} LOG_CORRUPT when there is no array
    */
-  constructor(bytes: Uint8Array, start = 0, what = 'a record') {
+  constructor(bytes: Uint8Array, what = 'a record') {
     this.#bytes = bytes;
-    this.#at = start;
     this.#what = what;
     this.#length = this.#arrayLength();
     if (this.#length < 0) throw new StoreError('LOG_CORRUPT', `${what} is not a MessagePack array`);

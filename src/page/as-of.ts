@@ -1,10 +1,13 @@
-import { type ArtifactsView, artifactsProjection } from '../../projections/artifacts.js';
+import { artifactsProjection, type ArtifactsView } from '../../projections/artifacts.js';
 import { imagesOf } from '../../projections/references.js';
 import { MAX_PAGE_ARTIFACT_EVENTS, MAX_PAGE_SHARING_EVENTS } from '../limits.js';
-import type { ChainId, Descriptor, Digest, ImageId } from '../model/digest.js';
-import type { ImageCreated, LayerFacts, ReferenceSet, StoredEvent } from '../model/events.js';
+import { type ChainId, type Descriptor, type Digest, digestHex, type ImageId } from '../model/digest.js';
+import type { EventType, ImageCreated, LayerFacts, ReferenceSet, StoredEvent } from '../model/events.js';
 import type { Reading } from './reading.js';
 import type { ReferencePeriod } from './timeline.js';
+import { formatReference, parseReference } from '../model/reference.js';
+import { summaryFormat } from '../log/event-json.js';
+import { factsOf } from '../model/event-table.js';
 
 /* What was known of an image, a layer or artifacts after an event: folds of the events about it alone. */
 
@@ -261,4 +264,125 @@ export async function artifactsAt(reading: Reading, seq: number): Promise<Artifa
   let view = artifactsProjection.initial();
   for (const event of events) if (event.seq <= seq) view = artifactsProjection.evolve(view, event);
   return { ...view, isCut };
+}
+
+/** An artifact that belongs to an image or artifact, and how: as `inspect` tells it. */
+export interface RelatedArtifact extends Descriptor {
+  /** Empty when neither its manifest nor its config says. */
+  readonly artifactType: string;
+  /** The digest it is about; undefined when an index holds it beside the image. */
+  readonly subject: Digest | undefined;
+  /** The index that holds both; undefined when it is about the image. */
+  readonly index: Digest | undefined;
+}
+
+/** Endings of the tags by which cosign names what is about a digest. */
+const TAG_ENDINGS = ['sig', 'att', 'sbom'] as const;
+
+interface Asked {
+  readonly artifacts: ArtifactsState;
+  readonly seq: number;
+}
+
+/** Returns the artifacts about an image, its manifests and indexes, and those beside it in an index; or about an artifact. */
+export async function relatedArtifacts(
+  reading: Reading,
+  asked: Asked & ({ readonly state: ImageState } | { readonly digest: Digest }),
+): Promise<RelatedArtifact[]> {
+  const { artifacts } = asked;
+  const state = 'state' in asked ? asked.state : undefined;
+  const own = 'digest' in asked ? [asked.digest] : ownDigests(asked.state);
+  const indexes = state === undefined ? [] : own.flatMap((digest) => [...(artifacts.indexesOf.get(digest) ?? [])]);
+  const targets = state?.periods.flatMap(({ untilSeq, event: { target } }) =>
+    untilSeq === undefined && target !== undefined ? [target.digest] : [],
+  );
+  const related = new Map<Digest, RelatedArtifact>();
+  for (const subject of new Set([...own, ...indexes, ...(targets ?? [])])) {
+    const names = own.includes(subject) ? state?.references : undefined;
+    for (const descriptor of await referrers(reading, subject, asked, names)) {
+      if (!related.has(descriptor.digest)) related.set(descriptor.digest, { ...descriptor, subject, index: undefined });
+    }
+  }
+  for (const index of new Set(indexes)) {
+    for (const { digest } of artifacts.byDigest.get(index)?.contains ?? []) {
+      const entry = artifacts.byDigest.get(digest);
+      if (entry === undefined || related.has(digest)) continue;
+      related.set(digest, { ...entry.artifact, artifactType: entry.artifactType, subject: undefined, index });
+    }
+  }
+  return [...related.values()];
+}
+
+function ownDigests({ id, manifests }: ImageState): Digest[] {
+  return [id, ...manifests.map(({ digest }) => digest)];
+}
+
+/** What is about a digest: artifacts whose subject it is, then those that cosign's tags name. */
+async function referrers(
+  reading: Reading,
+  subject: Digest,
+  { artifacts, seq }: Asked,
+  names: readonly string[] | undefined,
+): Promise<(Descriptor & Pick<RelatedArtifact, 'artifactType'>)[]> {
+  const found = new Map<Digest, Descriptor>();
+  for (const digest of artifacts.bySubject.get(subject) ?? []) {
+    const entry = artifacts.byDigest.get(digest);
+    if (entry !== undefined) found.set(digest, entry.artifact);
+  }
+  for (const tag of taggedNames(subject, names ?? (await namesOf(reading, subject, seq)))) {
+    const target = await targetOf(reading, tag, seq);
+    if (target !== undefined && !found.has(target.digest)) found.set(target.digest, target);
+  }
+  return [...found.values()].map((descriptor) => ({
+    ...descriptor,
+    artifactType: artifacts.byDigest.get(descriptor.digest)?.artifactType ?? '',
+  }));
+}
+
+async function namesOf(reading: Reading, digest: Digest, seq: number): Promise<string[]> {
+  const events = await eventsAbout(reading, digest, seq);
+  return periodsOf(reading, { digest, seq, events }).flatMap(({ reference, untilSeq }) =>
+    untilSeq === undefined ? [reference] : [],
+  );
+}
+
+/** The references that would name what is about `digest`, in each repository where it has a name. */
+function taggedNames(digest: Digest, names: readonly string[]): Set<string> {
+  const tags = new Set<string>();
+  for (const name of [...names].sort()) {
+    const { domain, path } = parseReference(name);
+    for (const ending of TAG_ENDINGS) {
+      tags.add(formatReference({ domain, path, tag: `sha256-${digestHex(digest)}.${ending}` }));
+    }
+  }
+  return tags;
+}
+
+async function targetOf(reading: Reading, reference: string, seq: number): Promise<Descriptor | undefined> {
+  const row = reading.timeline.names.find(reference);
+  const change = row === undefined ? undefined : reading.timeline.referenceAt(row, seq);
+  if (change === undefined || change.isRemoved) return undefined;
+  const event = await reading.event(change.seq);
+  return event.type === 'ReferenceSet' ? event.target : undefined;
+}
+
+/** One event for a line of text. */
+export interface EventLine {
+  readonly seq: number;
+  readonly time: number;
+  readonly type: EventType;
+  readonly actor: string;
+  readonly reason: string | undefined;
+  readonly requestId: string | undefined;
+  readonly via: string | undefined;
+  readonly address: string | undefined;
+  /** What it did, in the words of `imagelog log --events`. */
+  readonly summary: string;
+}
+
+/** Returns the line of an event. */
+export function eventLine(event: StoredEvent): EventLine {
+  const { seq, time, type, actor, reason, requestId, via, address } = event;
+  const summary = factsOf(event).summary(event, summaryFormat);
+  return { seq, time, type, actor, reason, requestId, via, address, summary };
 }

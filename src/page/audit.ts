@@ -2,8 +2,7 @@ import type { Digest } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
 import { parseMoment } from '../model/moment.js';
 import { familiarReference } from '../model/reference.js';
-import { readEvents } from './as-of.js';
-import { type EventLine, eventLine } from './event-line.js';
+import { type EventLine, eventLine, readEvents } from './as-of.js';
 import type { Reading } from './reading.js';
 import { search } from './search.js';
 

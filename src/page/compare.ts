@@ -6,10 +6,8 @@ import { identifiedImage } from '../model/image.js';
 import { familiarReference } from '../model/reference.js';
 import { shortId, sizeText } from '../model/texts.js';
 import { sameTarget } from '../../projections/references.js';
-import { imageAt, metadataAt, readEvents } from './as-of.js';
-import { configKeys } from './config-keys.js';
-import { type EventLine, eventLine } from './event-line.js';
-import { imageNamed, type LayerLine, layersOf } from './image-card.js';
+import { type EventLine, eventLine, imageAt, metadataAt, readEvents } from './as-of.js';
+import { configKeys, imageNamed, type LayerLine, layersOf } from './image-card.js';
 import type { Reading } from './reading.js';
 import type { ReferenceChange } from './timeline.js';
 

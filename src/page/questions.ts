@@ -1,21 +1,21 @@
 import { isStoreError, thrownText } from '../errors.js';
 import { MAX_PAGE_LISTED_PERIODS, MAX_PAGE_PERIODS, MAX_PAGE_TRANSACTION_EVENTS } from '../limits.js';
 import { type ParsedCheckpoint, verifyCheckpoint } from '../log/checkpoint.js';
-import { summaryFormat } from '../log/event-texts.js';
+import { summaryFormat } from '../log/event-json.js';
 import { bytesToBase64, parseVerifierKey } from '../log/note.js';
 import { summarizeTransaction, TransactionTally } from '../log/transaction-summary.js';
+import { countBefore } from '../model/collections.js';
 import type { Digest, ImageId } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
 import { parseMoment } from '../model/moment.js';
 import { familiarReference } from '../model/reference.js';
-import { countUpTo } from './columns.js';
+import type { ReferenceChange, ReferencePeriod } from './timeline.js';
 import { auditActors, auditMoves, auditRemovals } from './audit.js';
 import { compareImages, compareMoments } from './compare.js';
-import { type EventLine, eventLine } from './event-line.js';
+import { type EventLine, eventLine } from './as-of.js';
 import { card, findNamed } from './image-card.js';
 import type { Reading, TreeVerdict } from './reading.js';
 import { search, shortName } from './search.js';
-import type { ReferenceChange, ReferencePeriod } from './timeline.js';
 
 /*
  * What the page asks about a log. Each answer is plain data, so that it can come from a worker, and
@@ -383,7 +383,7 @@ function newestUpTo(
   seq: number,
 ): number | undefined {
   if (chosen === undefined) return seq < timeline.first ? undefined : seq;
-  return chosen[countUpTo(chosen.length, (place) => chosen[place] as number, seq) - 1];
+  return chosen[countBefore(chosen.length, (place) => (chosen[place] as number) <= seq) - 1];
 }
 
 async function transactionLine(

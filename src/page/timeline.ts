@@ -1,9 +1,113 @@
-import { DigestIndex, DigestRows, NO_ROW } from '../../projections/digest-index.js';
+import { countBefore } from '../model/collections.js';
+import { DigestIndex, DigestRows, grown, NO_ROW, roomFor } from '../../projections/digest-index.js';
 import type { Digest, ImageId } from '../model/digest.js';
 import type { EventType, PlatformImage, ReferenceRemoved, ReferenceSet, StoredEvent } from '../model/events.js';
 import { eventTypes, factsOf } from '../model/event-table.js';
 import { subjectsOf } from '../model/subjects.js';
-import { bytesColumn, countUpTo, Grouped, TextTable, timeColumn, wholeColumn } from './columns.js';
+
+type Numbers = Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
+
+/** A list of numbers in a typed array that grows: a million of them are 1, 4 or 8 MB, and no objects. */
+class NumberColumn {
+  #values: Numbers;
+  #length = 0;
+
+  constructor(empty: Numbers) {
+    this.#values = empty;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  push(value: number): void {
+    if (this.#length === this.#values.length) this.#values = grown(this.#values, roomFor(this.#length));
+    this.#values[this.#length++] = value;
+  }
+
+  /** Returns the value at a place that was pushed. */
+  at(place: number): number {
+    return this.#values[place] as number;
+  }
+
+  set(place: number, value: number): void {
+    this.#values[place] = value;
+  }
+}
+
+function bytesColumn(): NumberColumn {
+  return new NumberColumn(new Uint8Array(0));
+}
+
+/** For whole numbers below 2^32. */
+function wholeColumn(): NumberColumn {
+  return new NumberColumn(new Uint32Array(0));
+}
+
+function timeColumn(): NumberColumn {
+  return new NumberColumn(new Float64Array(0));
+}
+
+/** Texts that occur many times, numbered from 0 in the order of their first occurrence. */
+class TextTable {
+  readonly texts: string[] = [];
+  readonly #rows = new Map<string, number>();
+
+  /** Returns the number of a text, which it adds if it is new. */
+  add(text: string): number {
+    const known = this.#rows.get(text);
+    if (known !== undefined) return known;
+    const row = this.texts.length;
+    this.texts.push(text);
+    this.#rows.set(text, row);
+    return row;
+  }
+
+  find(text: string): number | undefined {
+    return this.#rows.get(text);
+  }
+}
+
+/** Numbers by group, in the order they were added. */
+class Grouped {
+  readonly #groups = wholeColumn();
+  readonly #values = wholeColumn();
+  #groupCount = 0;
+  /** Values by group, and where each group begins; undefined while it has less than all. */
+  #sorted: { readonly starts: Uint32Array; readonly values: Uint32Array } | undefined;
+
+  add(group: number, value: number): void {
+    this.#groups.push(group);
+    this.#values.push(value);
+    this.#groupCount = Math.max(this.#groupCount, group + 1);
+    this.#sorted = undefined;
+  }
+
+  /** Returns the values of a group; none for an unknown one. */
+  of(group: number): Uint32Array {
+    this.#sorted ??= this.#sort();
+    const { starts, values } = this.#sorted;
+    return values.subarray(starts[group] ?? 0, starts[group + 1] ?? 0);
+  }
+
+  // Counting sort: two passes, in any order.
+  #sort(): { readonly starts: Uint32Array; readonly values: Uint32Array } {
+    const count = this.#groups.length;
+    const starts = new Uint32Array(this.#groupCount + 1);
+    for (let at = 0; at < count; at++)
+      starts[this.#groups.at(at) + 1] = (starts[this.#groups.at(at) + 1] as number) + 1;
+    for (let group = 1; group < starts.length; group++)
+      starts[group] = (starts[group] as number) + (starts[group - 1] as number);
+    const values = new Uint32Array(count);
+    const next = starts.slice();
+    for (let at = 0; at < count; at++) {
+      const group = this.#groups.at(at);
+      values[next[group] as number] = this.#values.at(at);
+      next[group] = (next[group] as number) + 1;
+    }
+    return { starts, values };
+  }
+}
 
 /** What a reference pointed at from one event on. */
 export interface ReferenceChange {
@@ -144,7 +248,7 @@ export class Timeline {
 
   /** Last event up to a time; one less than `first` before all. */
   seqAt(time: number): number {
-    return this.first - 1 + countUpTo(this.#times.length, (place) => this.#times.at(place), time);
+    return this.first - 1 + countBefore(this.#times.length, (place) => this.#times.at(place) <= time);
   }
 
   /** What a reference pointed at after event `seq`; undefined when it was never set until then. */
@@ -221,7 +325,7 @@ export class Timeline {
   }
 
   #countUpTo(rows: Uint32Array, seq: number): number {
-    return countUpTo(rows.length, (place) => this.#changes.seqs.at(rows[place] as number), seq);
+    return countBefore(rows.length, (place) => this.#changes.seqs.at(rows[place] as number) <= seq);
   }
 
   #change(row: number): ReferenceChange {

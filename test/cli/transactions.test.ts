@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { summaryFormat, wholeFormat } from '../../src/log/event-texts.js';
+import { summaryFormat, wholeFormat } from '../../src/log/event-json.js';
 import { FormerNames, readTransactions } from '../../src/cli/transactions.js';
 import { displayWidth } from '../../src/cli/render/display-width.js';
 import { eventTable } from '../../src/cli/render/event-table.js';

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { questions } from '../../src/page/questions.js';
 import { Reading } from '../../src/page/reading.js';
-import { ServedSource } from '../../src/page/served-source.js';
+import { ServedSource } from '../../src/page/source.js';
 import { signedStore, servedLog, writeEvents } from './evidence/served-log.js';
 
 const AS_A_BROWSER = { headers: { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } };

@@ -1,7 +1,7 @@
 import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, chownSync, constants, existsSync } from 'node:fs';
-import { chmod, cp, lstat, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, lstat, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
@@ -9,6 +9,7 @@ import { openStore } from '../../src/store/open/open-store.js';
 import { verifyStore } from '../../src/store/verify-store.js';
 import { startSession } from '../cli/session.js';
 import { archivePath } from '../store/fixture-archives.js';
+import { statesBelow } from '../support/filesystem-copy.js';
 import { makeKilledStore, READING } from '../support/reading-commands.js';
 import { readWholeStore } from '../support/read-whole-store.js';
 import { rejection } from '../support/rejection.js';
@@ -48,16 +49,6 @@ async function makeClosed(directory: string): Promise<void> {
   await store.snapshot();
   await store.load(archivePath('docker25-all.tar'));
   await store.close();
-}
-
-/** Every file and folder below a directory, with what changes when it is written to. */
-async function statesBelow(directory: string): Promise<string[]> {
-  const names = (await readdir(directory, { recursive: true })).sort();
-  const found = ['.', ...names].map(async (name) => {
-    const { ino, nlink, size, mtimeNs, ctimeNs } = await stat(join(directory, name), { bigint: true });
-    return [name, ino, nlink, size, mtimeNs, ctimeNs].join(' ');
-  });
-  return Promise.all(found);
 }
 
 const onMount = testOrSkip(whyNoDisk());

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import type { Digest, ImageId } from '../../src/model/digest.js';
 import type { EventStore } from '../../src/store/event-store.js';
@@ -29,4 +29,14 @@ export async function filesBelow(root: string): Promise<Map<string, Uint8Array>>
     files.set(relative(root, path).split(sep).join('/'), await readFile(path));
   }
   return files;
+}
+
+/** Every file and folder below a directory, with what changes when it is written to. */
+export async function statesBelow(directory: string): Promise<string[]> {
+  const names = (await readdir(directory, { recursive: true })).sort();
+  const states = ['.', ...names].map(async (name) => {
+    const { ino, nlink, size, mtimeNs, ctimeNs } = await stat(join(directory, name), { bigint: true });
+    return [name, ino, nlink, size, mtimeNs, ctimeNs].join(' ');
+  });
+  return Promise.all(states);
 }

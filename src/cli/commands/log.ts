@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { eventToCloudEvent, eventToJSON } from '../../log/event-json.js';
+import { eventToCloudEvent, eventToJSON, summaryFormat, wholeFormat } from '../../log/event-json.js';
 import { eventTypes, factsOf } from '../../model/event-table.js';
 import type { EventType, StoredEvent } from '../../model/events.js';
 import type { EventStore } from '../../store/event-store.js';
@@ -7,7 +7,6 @@ import type { EventFilter } from '../../store/follow/event-filter.js';
 import { type Grammar, nonEmptyText } from '../command.js';
 import type { CommandContext } from '../context.js';
 import { ScanNotice, SELECTING, type SelectionFlags, selectionOf, seqOf } from '../event-selection.js';
-import { summaryFormat, wholeFormat } from '../../log/event-texts.js';
 import { UsageError } from '../exit-codes.js';
 import { FormerNames, type ReadingOrder, readTransactions, type Selection } from '../transactions.js';
 import { openFor, openReading, type Reading } from '../open-for.js';

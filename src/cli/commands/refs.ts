@@ -8,7 +8,7 @@ import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { mayBeIdAfter } from '../cut-reference.js';
 import { PATTERN_HINT } from '../event-selection.js';
-import { pointedText, summaryFormat, wholeFormat } from '../../log/event-texts.js';
+import { pointedText, summaryFormat, wholeFormat } from '../../log/event-json.js';
 import { withOwnHint } from '../hints.js';
 import { openReading, type Reading, tellDeciding } from '../open-for.js';
 import { listOf, option, referenceOrPatternOrId } from '../option-values.js';

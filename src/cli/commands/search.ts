@@ -6,7 +6,7 @@ import { familiarReference } from '../../model/reference.js';
 import type { SearchMatch } from '../../store/past/removals.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
-import { summaryFormat, wholeFormat } from '../../log/event-texts.js';
+import { summaryFormat, wholeFormat } from '../../log/event-json.js';
 import { openFor } from '../open-for.js';
 import { option } from '../option-values.js';
 import { type Column, tableLines } from '../render/table.js';

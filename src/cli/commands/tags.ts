@@ -3,7 +3,7 @@ import { canonicalReference, familiarReference } from '../../model/reference.js'
 import type { EventStore } from '../../store/event-store.js';
 import type { ReferenceEntry } from '../../store/store.js';
 import type { Grammar } from '../command.js';
-import { pointedText } from '../../log/event-texts.js';
+import { pointedText } from '../../log/event-json.js';
 import { isCutReference, mayBeIdAfter } from '../cut-reference.js';
 import { UsageError } from '../exit-codes.js';
 import { answer, type CommandContext, isForPeople, writeJson } from '../context.js';

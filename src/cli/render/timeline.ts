@@ -1,5 +1,5 @@
 import type { Digest } from '../../model/digest.js';
-import { pointedText } from '../../log/event-texts.js';
+import { pointedText } from '../../log/event-json.js';
 import type { SummaryFormat } from '../../model/event-facts.js';
 import type { PullCount } from '../../store/registry-store.js';
 import type { ReferencePeriod } from '../query.js';

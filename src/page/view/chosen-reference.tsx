@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import type { Digest } from '../../model/digest.js';
 import { familiarReference } from '../../model/reference.js';
 import { durationText, printable, shortId } from '../../model/texts.js';
-import type { EventLine } from '../event-line.js';
+import type { EventLine } from '../as-of.js';
 import type { ChosenReference as Chosen, ReferenceRow } from '../questions.js';
 import { type Column, CSV_ROWS, DataTable, eventColumns } from './data-table.js';
 import { ImageLink, Why } from './facts.js';
@@ -76,7 +76,10 @@ function Sentence({ row, asOf }: SentenceProps): JSX.Element {
   if (row === undefined) {
     return (
       <>
-        {start}had never been set.{' '}
+        {start}
+        {asOf.overview.range === undefined || asOf.overview.range.first === 1
+          ? 'had never been set. '
+          : `had not been set since event ${asOf.overview.range.first}, the first that this file has. `}
         {!asOf.isNow && <a href={linkTo(shown, { at: undefined })}>Show it at the end of the log</a>}
       </>
     );

@@ -2,7 +2,7 @@ import type { ComponentChildren, JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { csvRow } from '../../model/csv.js';
 import { utcText } from '../../model/texts.js';
-import type { EventLine } from '../event-line.js';
+import type { EventLine } from '../as-of.js';
 import { save } from './event-list.js';
 import { Breakable, SHORT_TEXT, Why } from './facts.js';
 import { linkTo, type Page, useFocusNext } from './page-context.js';

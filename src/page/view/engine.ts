@@ -2,8 +2,7 @@ import { thrownText } from '../../errors.js';
 import { BLOCK_IDS, LOG_ID } from '../document.js';
 import { type Ask, questions } from '../questions.js';
 import { Reading } from '../reading.js';
-import { ServedSource } from '../served-source.js';
-import { type EmbeddedBlocks, type EmbeddedLog, EmbeddedSource, type LogSource } from '../source.js';
+import { type EmbeddedBlocks, type EmbeddedLog, EmbeddedSource, type LogSource, ServedSource } from '../source.js';
 
 /*
  * Runs the reading of the log in a worker, made of the page's own script, or in the page where no

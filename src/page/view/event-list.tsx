@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { familiarReference } from '../../model/reference.js';
 import { printable } from '../../model/texts.js';
-import type { EventLine } from '../event-line.js';
+import type { EventLine } from '../as-of.js';
 import type { Events, TransactionLine } from '../questions.js';
 import { linkTo, useAnswer, useFocusNext, usePage } from './page-context.js';
 import { Why } from './facts.js';

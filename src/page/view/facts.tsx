@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import type { Digest } from '../../model/digest.js';
 import { printable, routeText, shortId } from '../../model/texts.js';
-import type { EventLine } from '../event-line.js';
+import type { EventLine } from '../as-of.js';
 import { linkTo, usePage } from './page-context.js';
 import { dayAndTime } from './times.js';
 

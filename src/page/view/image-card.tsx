@@ -3,11 +3,11 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { thrownText } from '../../errors.js';
 import { isDigest } from '../../model/digest.js';
 import { countText, platformText, printable, shortId, sizeText } from '../../model/texts.js';
-import type { EventLine } from '../event-line.js';
+import type { EventLine } from '../as-of.js';
 import type { ArtifactCard, ImageCard as Card } from '../image-card.js';
 import { Artifacts, ConfigTable, Layers, Names, Parents, Steps } from './card-tables.js';
 import { ImageLink, Why } from './facts.js';
-import { ImageComparison } from './image-comparison.js';
+import { ImageComparison } from './compare.js';
 import { linkTo, useAnswer, useFocusBack, usePage } from './page-context.js';
 import { dayAndTime } from './times.js';
 

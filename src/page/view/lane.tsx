@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { durationText, printable, shortId } from '../../model/texts.js';
-import type { EventLine } from '../event-line.js';
+import type { EventLine } from '../as-of.js';
 import type { LanePeriods, ReferenceRow } from '../questions.js';
 import type { ReferencePeriod } from '../timeline.js';
 import { Why } from './facts.js';

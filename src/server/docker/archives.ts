@@ -3,12 +3,19 @@ import { isStoreError } from '../../errors.js';
 import { familiarReference } from '../../model/reference.js';
 import type { LoadResult } from '../../store/store.js';
 import { requireAction, type ServerEnv, streamed } from '../exchange.js';
-import { type Docker, type DockerExchange, jsonLines, requireWrite, uploadOf, writeOptions } from './docker.js';
+import {
+  type Docker,
+  type DockerExchange,
+  jsonLines,
+  requireWrite,
+  uploadOf,
+  withProgress,
+  writeOptions,
+} from './docker.js';
 import { HttpFailure } from '../failure.js';
 import { badRequest, noSuchImage, notImplemented } from './failures.js';
 import { importImage } from './import.js';
 import { findImage, platformsOf } from './image-source.js';
-import { withProgress } from './progress.js';
 import { pullImage, pushed } from './registry.js';
 import { targetOf } from './images.js';
 

@@ -7,9 +7,10 @@ import type { WriteOptions } from '../../store/store.js';
 import type { PastStore } from '../../store/past/audit.js';
 import type { Action } from '../access/access.js';
 import { bodyOf, callerOrigin, requireAction, type ServerEnv, streamed } from '../exchange.js';
-import { HttpFailure } from '../failure.js';
+import { answerTo, HttpFailure } from '../failure.js';
 import type { Service } from '../service.js';
 import type { ImageSource } from './image-source.js';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 
 /*
  * Docker's Engine API: what each group of routes shares. Shapes of answers are those of the version
@@ -55,7 +56,7 @@ export function jsonLines(c: DockerExchange, { service }: Docker, values: readon
 }
 
 /** Returns a value of a stream: a client may take two of a line for one. */
-export function jsonLine(value: object): string {
+function jsonLine(value: object): string {
   return `${JSON.stringify(value)}\n`;
 }
 
@@ -108,4 +109,51 @@ export function requireWrite(c: DockerExchange, { service }: Docker, action: Act
 /** Returns what the events of a write record of the request. */
 export function writeOptions(c: DockerExchange): WriteOptions {
   return callerOrigin(c, 'docker');
+}
+
+/** Between two lines of progress, and before the first: what fails until then has a status. */
+const PROGRESS_MS = 500;
+
+/** Tells how far a work is, in bytes. */
+export type Tell = (current: number, total: number | undefined) => void;
+
+/** What is shown of a work. */
+interface Shown {
+  readonly status: string;
+  readonly id: string;
+}
+
+/**
+ * Answers with what `work` returns, a value a line, and with its progress before if it takes long
+ * and `isWanted`. A failure after that is a line too, in both of the forms that clients look for.
+ */
+export async function withProgress(
+  c: DockerExchange,
+  docker: Docker,
+  { isWanted, status, id }: Shown & { readonly isWanted: boolean },
+  work: (tell: Tell) => Promise<readonly object[]>,
+): Promise<Response> {
+  const { outgoing } = c.env;
+  let toldAt = performance.now();
+  let hasBegun = false;
+  const tell: Tell = (current, total) => {
+    const now = performance.now();
+    if (!isWanted || outgoing === undefined || now - toldAt < PROGRESS_MS || outgoing.writableNeedDrain) return;
+    toldAt = now;
+    if (!hasBegun) outgoing.writeHead(200, { 'content-type': 'application/json' });
+    hasBegun = true;
+    outgoing.write(jsonLine({ status, progressDetail: { current, total }, id }));
+  };
+  try {
+    const values = await work(tell);
+    if (!hasBegun) return await jsonLines(c, docker, values);
+    outgoing?.end(values.map(jsonLine).join(''));
+  } catch (error) {
+    if (!hasBegun) throw error;
+    const { status: code, body } = answerTo(error);
+    if (code === 500 && !(error instanceof HttpFailure)) docker.service.onFailure(error);
+    const [{ message }] = body.errors;
+    outgoing?.end(jsonLine({ errorDetail: { message }, error: message }));
+  }
+  return RESPONSE_ALREADY_SENT;
 }

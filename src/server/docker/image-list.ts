@@ -9,7 +9,7 @@ import { byInstant, type Instant, instantOf, ZERO_TIMESTAMP } from '../../model/
 import type { ListedImage } from '../../store/images.js';
 import { badRequest } from './failures.js';
 import { type Filters, fitsLabels, parseTime, refuseOthers, truthOf } from './filters.js';
-import { manifestsOf } from './image-facts.js';
+import { manifestsOf } from './images.js';
 import { findImage, imageNames, type ImageSource, type LayerTable } from './image-source.js';
 
 /** Which images are listed, and in which shape. */

@@ -8,8 +8,7 @@ import { RegistryClient } from '../../registry-client/registry-client.js';
 import { type RegistryOptions, RegistrySession } from '../../registry-client/registry-session.js';
 import type { EventStore } from '../../store/event-store.js';
 import { HttpFailure } from '../failure.js';
-import { type Docker, type DockerExchange, requireWrite, writeOptions } from './docker.js';
-import { type Tell, withProgress } from './progress.js';
+import { type Docker, type DockerExchange, requireWrite, type Tell, withProgress, writeOptions } from './docker.js';
 import { badRequest } from './failures.js';
 import { platformOf } from './image-source.js';
 

@@ -11,7 +11,8 @@ import {
 import { openStore } from '../../../src/store/open/open-store.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { openTestStore } from '../../support/test-store.js';
-import { failureOf, messagesOf, seqs, type Served, serve, take, until, write } from './serving.js';
+import { failureOf, seqs, type Served, serve, until, write } from './serving.js';
+import { messagesOf, take } from '../../support/event-source.js';
 
 async function put(url: string, body: unknown): Promise<Response> {
   return fetch(url, { method: 'PUT', body: JSON.stringify(body) });

@@ -8,7 +8,8 @@ import type { EventFilter } from '../../../src/store/follow/event-filter.js';
 import { fixturePath } from '../../support/fixtures.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';
 import { eventsOf, openTestStore } from '../../support/test-store.js';
-import { failureOf, linesOf, messagesOf, seqs, serve, take, write } from './serving.js';
+import { failureOf, linesOf, seqs, serve, write } from './serving.js';
+import { messagesOf, take } from '../../support/event-source.js';
 
 const ajv = new Ajv({ allErrors: true, allowUnionTypes: true });
 addFormats.default(ajv);

@@ -8,7 +8,8 @@ import { StoreError } from '../../../src/errors.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { eventsOf, openTestStore } from '../../support/test-store.js';
-import { failureOf, linesOf, messagesOf, seqs, serve, take, until, write } from './serving.js';
+import { failureOf, linesOf, seqs, serve, until, write } from './serving.js';
+import { messagesOf, take } from '../../support/event-source.js';
 
 /** Collects the seqs that a client is given, up to `last`. */
 async function seqsOf(url: string, last: number): Promise<number[]> {

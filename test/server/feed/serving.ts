@@ -2,8 +2,6 @@ import { once } from 'node:events';
 import { createServer as createHttpServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { ExecutionContext } from 'ava';
-import { type EventSourceMessage, EventSourceParserStream } from 'eventsource-parser/stream';
-import type { ReadableStreamDefaultReader, ReadableWritablePair } from 'node:stream/web';
 import { createServer, type StoreServer } from '../../../src/server/create-server.js';
 import type { ServerOptions } from '../../../src/server/service.js';
 import type { EventStore } from '../../../src/store/event-store.js';
@@ -72,29 +70,6 @@ export async function serve(
 /** Creates images, so many events. */
 export async function write(store: EventStore, count: number, prefix = ''): Promise<void> {
   for (let at = 0; at < count; at++) await store.create(imageConfig(`${prefix}${at}`), { reason: `event\n${at}` });
-}
-
-/** Reads messages as a parser that we did not write gives them. */
-export function messagesOf({ body }: Response): ReadableStreamDefaultReader<EventSourceMessage> {
-  const decoder = new TextDecoderStream() as unknown as ReadableWritablePair<string, Uint8Array>;
-  return (body as ReadableStream<Uint8Array>)
-    .pipeThrough(decoder)
-    .pipeThrough(new EventSourceParserStream({ onError: 'terminate' }))
-    .getReader();
-}
-
-/** Takes messages until `count` of them, or the end. */
-export async function take(
-  reader: ReadableStreamDefaultReader<EventSourceMessage>,
-  count: number,
-): Promise<EventSourceMessage[]> {
-  const messages: EventSourceMessage[] = [];
-  while (messages.length < count) {
-    const { value, done } = await reader.read();
-    if (done) break;
-    messages.push(value);
-  }
-  return messages;
 }
 
 /** Returns the objects of an answer in lines of JSON. */

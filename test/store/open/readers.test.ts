@@ -1,11 +1,12 @@
 import fs, { readdirSync, readlinkSync } from 'node:fs';
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import type { EventStore } from '../../../src/store/event-store.js';
 import { type CheckpointSigner, createKeyFile, readSigner } from '../../../src/store/keys.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { verifyStore } from '../../../src/store/verify-store.js';
+import { statesBelow } from '../../support/filesystem-copy.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';
 import { countingProjection } from '../../support/own-projections.js';
 import { rejection } from '../../support/rejection.js';
@@ -13,16 +14,6 @@ import { withCalls } from '../../support/replaced-calls.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { archivePath } from '../fixture-archives.js';
 import { temporaryStore } from '../temporary-store.js';
-
-/** Every file and folder below a directory, with what changes when it is written to. */
-async function statesBelow(directory: string): Promise<string[]> {
-  const names = (await readdir(directory, { recursive: true })).sort();
-  const states = ['.', ...names].map(async (name) => {
-    const { ino, nlink, size, mtimeNs, ctimeNs } = await stat(join(directory, name), { bigint: true });
-    return [name, ino, nlink, size, mtimeNs, ctimeNs].join(' ');
-  });
-  return Promise.all(states);
-}
 
 async function createAll(store: EventStore, names: readonly string[]): Promise<void> {
   await Promise.all(names.map((name) => store.create(imageConfig(name))));

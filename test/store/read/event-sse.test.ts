@@ -1,39 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import type { ReadableStreamDefaultReader, ReadableWritablePair } from 'node:stream/web';
-import { type EventSourceMessage, EventSourceParserStream } from 'eventsource-parser/stream';
 import { eventToJSON } from '../../../src/log/event-json.js';
 import { eventStreamResponse, seqAfter, toEventStream } from '../../../src/store/event-stream.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import { imageConfig } from '../../support/image-configs.js';
+import { messagesOf, take } from '../../support/event-source.js';
 import { eventsOf, openTestStore } from '../../support/test-store.js';
 
 async function storeOf(t: ExecutionContext, count: number): Promise<EventStore> {
   const store = await openTestStore(t);
   for (let at = 0; at < count; at++) await store.create(imageConfig(`${at}`), { reason: `line\nfeed ${at}\r` });
   return store;
-}
-
-/** Reads messages as a parser that we did not write gives them. */
-function messagesOf(stream: ReadableStream<Uint8Array>): ReadableStreamDefaultReader<EventSourceMessage> {
-  const decoder = new TextDecoderStream() as unknown as ReadableWritablePair<string, Uint8Array>;
-  return stream
-    .pipeThrough(decoder)
-    .pipeThrough(new EventSourceParserStream({ onError: 'terminate' }))
-    .getReader();
-}
-
-async function take(
-  reader: ReadableStreamDefaultReader<EventSourceMessage>,
-  count: number,
-): Promise<EventSourceMessage[]> {
-  const messages: EventSourceMessage[] = [];
-  while (messages.length < count) {
-    const { value, done } = await reader.read();
-    if (done) break;
-    messages.push(value);
-  }
-  return messages;
 }
 
 /** Waits until no consumer is open: the end of a stream that others read from arrives a little later. */
@@ -267,7 +244,7 @@ test('a response has the headers of an event stream', async (t) => {
     'content-type': 'text/event-stream; charset=utf-8',
     'x-accel-buffering': 'no',
   });
-  const reader = messagesOf(response.body as ReadableStream<Uint8Array>);
+  const reader = messagesOf(response);
   t.deepEqual(await take(reader, 1), [{ id: '1', event: undefined, data: '{"seq":1}' }]);
   await reader.cancel();
 });
