@@ -97,7 +97,10 @@ async function* wantedEvents(
   const follower = store.log.follow({ from, filter });
   const end = (): void => void follower.return();
   const stopped = AbortSignal.any([signal, left]);
-  const finish = (): void => void lastSeq(store).then(() => follower.caughtUp()).then(end, end);
+  const finish = (): void =>
+    void lastSeq(store)
+      .then(() => follower.caughtUp())
+      .then(end, end);
   const clear = until === undefined ? () => undefined : atTime(until, finish);
   stopped.addEventListener('abort', end, { once: true });
   try {

@@ -26,7 +26,7 @@ export async function pullImage(c: DockerExchange, docker: Docker, fromImage: st
       if (asked.tag !== undefined || asked.digest !== undefined) {
         return pullOne(c, docker, formatReference(asked), { session, tell });
       }
-      const values = [];
+      const values: object[] = [];
       for (const each of await tagsOf(asked, session)) {
         values.push(...(await pullOne(c, docker, formatReference({ ...asked, tag: each }), { session, tell })));
       }
@@ -69,7 +69,7 @@ async function pullOne(
 async function tagsOf({ domain, path }: Reference, options: RegistryOptions): Promise<readonly string[]> {
   const session = new RegistrySession(domain, options);
   try {
-    const tags = [];
+    const tags: string[] = [];
     for await (const tag of new RegistryClient(session, path).tags()) tags.push(tag);
     if (tags.length === 0) throw new HttpFailure(404, 'UPSTREAM_FAILED', `${domain}/${path} has no tags`);
     return tags;

@@ -106,7 +106,9 @@ test('a container, network or volume by any name is missing, whatever is done to
 
 test('before 1.24 the body of a failure is its message: skopeo shows it as it is', async (t) => {
   const engine = await Engine.start(t);
-  const answers = await Promise.all(['v1.23', 'v1.24'].map((version) => engine.send('GET', `/${version}/images/x/json`)));
+  const answers = await Promise.all(
+    ['v1.23', 'v1.24'].map((version) => engine.send('GET', `/${version}/images/x/json`)),
+  );
   t.deepEqual(
     answers.map(({ status, headers, text }) => [status, headers['content-type'], text]),
     [
