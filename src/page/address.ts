@@ -23,7 +23,7 @@ export interface Shown {
 
 const NAMES = ['at', 'ref', 'q', 'image', 'from', 'since', 'until', 'zone'] as const satisfies readonly (keyof Shown)[];
 
-/** Reads an address; unknown parts are left out. What is no reference is searched for. */
+/** Reads an address; unknown parts are left out. What is not a reference is searched for. */
 export function parseAddress(hash: string): Shown {
   const parts = new URLSearchParams(hash.replace(/^#/, ''));
   const { ref, ...shown }: Shown = Object.fromEntries(

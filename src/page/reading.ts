@@ -90,7 +90,7 @@ export class Reading {
 
   /**
    * Hashes and folds the events after the last, up to the newest checkpoint. Questions about those that
-   * were folded can be asked meanwhile. When the source fails, the next call goes on from there.
+   * were folded can be asked meanwhile. When the source fails, the next call continues from there.
    */
   async read({ onProgress }: ReadingOptions = {}): Promise<void> {
     const target = this.#target;

@@ -410,7 +410,11 @@ withRegistry('docker push and pull take all tags of a repository', async (t) => 
   t.deepEqual(pushed.stdout.match(/^\w+(?=: digest: )/gm), ['1', '2', 'latest']);
   const pulled = await docker(two.socket, ['pull', '--all-tags', `${host}/all/tiny`]);
   t.is(pulled.status, 0, pulled.stderr);
-  t.deepEqual(two.store.references(one.store.resolve('tiny:1')), names);
+  const [digest = ''] = /sha256:[0-9a-f]{64}/.exec(pulled.stdout) ?? [];
+  const byDigest = `${host}/all/tiny@${digest}`;
+  t.deepEqual(two.store.references(one.store.resolve('tiny:1')), [...names, byDigest]);
+  const inspected = await docker(two.socket, ['image', 'inspect', byDigest, '--format', '{{.RepoDigests}}']);
+  t.is(inspected.stdout, `[${byDigest}]\n`);
   const none = await docker(one.socket, ['push', '--all-tags', `${host}/all/none`]);
   t.regex(none.stderr, /does not exist locally/);
 });
@@ -429,6 +433,8 @@ withRegistry('docker push and pull go through imagelog to a registry', async (t)
   t.is(two.store.resolve(name), one.store.resolve('tiny:1'));
   const again = await docker(two.socket, ['pull', name]);
   t.regex(again.stdout, /Image is up to date/);
+  const other = await docker(two.socket, ['pull', '--platform', 'linux/arm64', name]);
+  t.regex(other.stdout, /WARNING: image with reference .* wanted linux\/arm64, actual: linux\/amd64/);
   const missing = await docker(two.socket, ['pull', `${host}/dn/nosuch:1`]);
   t.is(missing.status, 1);
   t.regex(missing.stderr, /^Error response from daemon: /);

@@ -153,7 +153,7 @@ inChromium('auditors see moves, deletions and people of a period; a formula in C
 for (const [name, options] of [
   ['light', { colorScheme: 'light' }],
   ['dark', { colorScheme: 'dark' }],
-  ['narrow', { viewport: { width: 360, height: 700 } }],
+  ['narrow', { viewport: { width: 320, height: 700 } }],
 ] as const) {
   inChromium(`axe finds nothing serious on cards and tables: ${name}`, async (t) => {
     const week = await startWeek(t);

@@ -166,7 +166,7 @@ inChromium('what was opened gives the focus back, and more rows take it', async 
   const session = await startSession(t);
   const store = await openStore(session.store);
   const [image = ''] = (await store.load(archive('docker25-all.tar'))).images.map(({ id }) => id);
-  const other = (await store.resolve('shop/app:2.0')) ?? '';
+  const other = store.resolve('shop/app:2.0') ?? '';
   for (let at = 0; at < 310; at++) await store.tag({ source: at % 2 === 0 ? image : other, target: 'flip:prod' });
   for (let at = 0; at < 60; at++) await store.tag({ source: image, target: `many/tags:v${at}` });
   await store.close();
@@ -180,7 +180,7 @@ inChromium('what was opened gives the focus back, and more rows take it', async 
   await page.locator('.events button.more').press('Enter');
   await page.locator('summary:focus').waitFor();
   await page.locator('.rows .name:text-is("flip:prod")').press('Enter');
-  // More periods than a lane has room for are said to be there, and not drawn as nothing.
+  // A lane without room for all periods tells how many it leaves out.
   await page.locator('.chosen-reference .earlier', { hasText: '10 earlier periods' }).waitFor();
   await page.locator('.chosen-reference .note', { hasText: '210 earlier periods are not listed' }).waitFor();
   await page.locator('.chosen-reference .close').press('Enter');
@@ -194,6 +194,28 @@ inChromium('what was opened gives the focus back, and more rows take it', async 
   await page.locator('.references .note', { hasText: 'Nothing fits “no such name”' }).waitFor();
   await page.click('a:text-is("Show all names")');
   t.true((await page.locator('.rows .row').count()) > 0);
+});
+
+inChromium('long names, people and reasons fit into a narrow window', async (t) => {
+  const session = await startSession(t);
+  const store = await openStore(session.store);
+  await store.load(archive('docker25-all.tar'));
+  const target = `registry.example.com:5000/${'long-component-name/'.repeat(6)}app:${'release-candidate-'.repeat(5)}1`;
+  const actor = 'a-very-long-name-of-a-pipeline@continuous-integration-runner-17.internal.example.com';
+  for (const source of ['shop/app:1.0', 'shop/app:2.0', 'tiny:1'])
+    await store.tag({ source, target }, { actor, reason: 'x'.repeat(300), requestId: 'TICKET-'.repeat(9) });
+  await store.close();
+  const file = join(session.folder, 'log.html');
+  await session.done('page', '-o', file);
+  const hash = `#ref=${target}&image=shop/app:2.0&from=1&since=2020-01-01`;
+  const page = await openPage(t, `file://${file}${hash}`, { options: { viewport: { width: 320, height: 700 } } });
+  await page.locator('.compare table').waitFor();
+  await page.locator('.audit table').first().waitFor();
+  await page.locator('.transactions summary').first().click();
+  await page.locator('.proof button').first().waitFor();
+  await page.locator('.chosen-reference .lane').hover({ position: { x: 230, y: 9 } });
+  await page.locator('.chosen-reference .details').waitFor();
+  await checkAccessible(t, page);
 });
 
 inChromium('a search finds names, patterns, digests, people and requests', async (t) => {
@@ -323,7 +345,7 @@ inChromium('an image whose content was erased is told as such, by whom and why',
 for (const [name, options] of [
   ['light', { colorScheme: 'light' }],
   ['dark', { colorScheme: 'dark' }],
-  ['narrow', { viewport: { width: 360, height: 700 } }],
+  ['narrow', { viewport: { width: 320, height: 700 } }],
 ] as const) {
   inChromium(`axe finds nothing serious on the page: ${name}`, async (t) => {
     const { done, path } = await startWeek(t);

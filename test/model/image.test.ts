@@ -1,7 +1,7 @@
 import test from 'ava';
 import { MAX_CONFIG_VALUES, MAX_HISTORY_ENTRIES, MAX_JSON_NUMBER_LENGTH } from '../../src/limits.js';
 import { type DiffId, digestOf, idFromDigest, type ImageId } from '../../src/model/digest.js';
-import { clone, type Details, identifiedImage, newFromJSON, newImage } from '../../src/model/image.js';
+import { clone, type Details, identifiedImage, labelsIn, newFromJSON, newImage } from '../../src/model/image.js';
 import { StoredConfig, storedImage } from '../../src/model/stored-image.js';
 import { parseTimestamp } from '../../src/model/timestamp.js';
 import { storeError } from '../support/store-error.js';
@@ -252,6 +252,24 @@ test('bytes that are no UTF-8 become U+FFFD in what is marshalled and stay in wh
   t.is(image.author, 'a\ufffd\ufffd');
   t.deepEqual(image.rawJSON(), bytes);
   t.is(image.id(), digestOf(bytes) as ImageId);
+});
+
+test('labels are read alone as they are with the rest', (t) => {
+  for (const given of [
+    text,
+    '{"rootfs":{}}',
+    '{"rootfs":{},"config":null}',
+    '{"rootfs":{},"config":{}}',
+    '{"rootfs":{},"config":{"Labels":null}}',
+    '{"rootfs":{},"config":{"Labels":{}}}',
+    '{"rootfs":{},"Config":{"LABELS":{"a":"b","a":"c","__proto__":"d"}}}',
+    '{"rootfs":{},"config":{"Labels":{"a":"b"}},"config":{"labels":{"c":"d"}}}',
+  ]) {
+    t.deepEqual(labelsIn(bytesOf(given)), newFromJSON(bytesOf(given)).config?.labels ?? null, given);
+  }
+  for (const given of ['', '[]', '{"config":{"Labels":{"a":1}}}', '{"config":"x"}']) {
+    storeError(t, 'CONFIG_INVALID', () => labelsIn(bytesOf(given)), given);
+  }
 });
 
 test('an image is marshalled once', (t) => {

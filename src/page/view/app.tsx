@@ -3,14 +3,14 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { isDigest } from '../../model/digest.js';
 import { familiarReference } from '../../model/reference.js';
 import { printable, shortId } from '../../model/texts.js';
-import { systemTimeZone, UTC } from '../../model/time-zone.js';
+import { UTC } from '../../model/time-zone.js';
 import { formatAddress, parseAddress, type Shown } from '../address.js';
 import { Audit } from './audit.js';
 import { Compare } from './compare.js';
 import { type Engine, type SourceGiven, startEngine } from './engine.js';
 import { EventList } from './event-list.js';
 import { ImageCard } from './image-card.js';
-import { linkTo, type Page, PageProvider, type Progress, useAnswer } from './page-context.js';
+import { linkTo, ownZone, type Page, PageProvider, type Progress, useAnswer } from './page-context.js';
 import { ReferenceList } from './reference-list.js';
 import { TimeBar } from './time-bar.js';
 import { Verdict } from './verdict.js';
@@ -54,19 +54,25 @@ export function App({ source, script }: AppProps): JSX.Element {
   });
   const { ask, refresh } = engine.current;
   const [shown, show] = useShown();
-  const timeZone = shown.zone === 'utc' ? UTC : systemTimeZone();
+  const timeZone = shown.zone === 'utc' ? UTC : ownZone();
   useEffect(() => (source.kind === 'server' && !source.isPast ? followed(refresh) : undefined), []);
   const { answer: overview } = useAnswer(`${version}`, () => ask('overview'));
   useEffect(() => {
     document.title = titleOf(shown, overview?.origin);
   }, [shown, overview?.origin]);
+  // What was read so far changes often, and nothing in them.
+  const sections = useMemo(
+    () => overview?.range !== undefined && <Sections {...{ ask, overview, version, source, shown, show, timeZone }} />,
+    [overview, version, shown, timeZone],
+  );
   return (
     <main>
       <Verdict
         {...{ ask, overview, version, progress, failure, shown, timeZone }}
         madeAt={source.kind === 'document' ? source.log.madeAt : undefined}
+        isPast={source.kind === 'server' && source.isPast}
       />
-      {overview?.range !== undefined && <Sections {...{ ask, overview, version, source, shown, show, timeZone }} />}
+      {sections}
       {overview?.verdict !== undefined && overview.size === 0 && (
         <p class="note">
           Nothing has happened in this log yet. <code>imagelog load ARCHIVE</code> or a push writes the first events

@@ -76,7 +76,10 @@ function Sentence({ row, asOf }: SentenceProps): JSX.Element {
   if (row === undefined) {
     return (
       <>
-        {start}had never been set.{' '}
+        {start}
+        {asOf.overview.range === undefined || asOf.overview.range.first === 1
+          ? 'had never been set. '
+          : `had not been set since event ${asOf.overview.range.first}, the first that this file has. `}
         {!asOf.isNow && <a href={linkTo(shown, { at: undefined })}>Show it at the end of the log</a>}
       </>
     );

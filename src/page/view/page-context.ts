@@ -3,6 +3,7 @@ import { useContext, useEffect, useRef, useState } from 'preact/hooks';
 import { formatAddress, type Shown } from '../address.js';
 import type { Ask, Moment, Overview } from '../questions.js';
 import { thrownText } from '../../errors.js';
+import { systemTimeZone } from '../../model/time-zone.js';
 import { wholeTime } from './times.js';
 
 /** What every section of the page has. */
@@ -33,6 +34,14 @@ export interface Progress {
   readonly total: number;
   /** Milliseconds that it took; undefined until it ended. */
   readonly milliseconds: number | undefined;
+}
+
+let zone: string | undefined;
+
+/** Returns the zone of the browser, found once: it takes as long as many a render. The worker needs none. */
+export function ownZone(): string {
+  zone ??= systemTimeZone();
+  return zone;
 }
 
 const PageContext = createContext<Page | undefined>(undefined);

@@ -1,9 +1,9 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { thrownText } from '../../errors.js';
-import { systemTimeZone, UTC } from '../../model/time-zone.js';
+import { UTC } from '../../model/time-zone.js';
 import type { Moment } from '../questions.js';
-import { asOfText, usePage, useAnswer } from './page-context.js';
+import { asOfText, ownZone, usePage, useAnswer } from './page-context.js';
 import { ticksBetween } from './times.js';
 
 /** Places of the slider: finer than any screen. */
@@ -216,7 +216,7 @@ function MomentForm(): JSX.Element {
 
 function ZoneSwitch(): JSX.Element {
   const { shown, show } = usePage();
-  const own = systemTimeZone();
+  const own = ownZone();
   if (own === UTC) return <span class="quiet">times in UTC</span>;
   return (
     <label class="zone">

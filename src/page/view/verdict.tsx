@@ -18,6 +18,8 @@ interface VerdictProps {
   readonly failure: string | undefined;
   /** When the document was made; undefined for a server. */
   readonly madeAt: number | undefined;
+  /** Whether a server says that it shows the past. */
+  readonly isPast: boolean;
   readonly shown: Shown;
   readonly timeZone: string;
 }
@@ -97,7 +99,8 @@ function Facts({ found, verdict, madeAt, timeZone }: FactsProps): JSX.Element {
       </Fact>
       {/* A checkpoint has no time of its own. */}
       <Fact name="Checkpoint after">
-        {range === undefined ? 'no event' : `event ${range.last}, ${timeText(range.to)}`}
+        {verdict.size === 0 ? 'no event' : `event ${verdict.size}`}
+        {range?.last === verdict.size && `, ${timeText(range.to)}`}
       </Fact>
       {madeAt !== undefined && <Fact name="File written">{timeText(madeAt)}</Fact>}
       <Fact name="Signature">
@@ -146,11 +149,13 @@ function Reading({ progress: { done, total } }: { readonly progress: Progress })
   );
 }
 
-interface FoundProps extends Pick<VerdictProps, 'progress' | 'shown'>, Pick<FactsProps, 'found' | 'verdict'> {
+interface FoundProps
+  extends Pick<VerdictProps, 'progress' | 'shown' | 'isPast'>,
+    Pick<FactsProps, 'found' | 'verdict'> {
   readonly facts: JSX.Element;
 }
 
-function Found({ found, verdict, progress, shown, facts }: FoundProps): JSX.Element {
+function Found({ found, verdict, progress, shown, isPast, facts }: FoundProps): JSX.Element {
   const { signature, keyFrom, continuity, seen, source } = found;
   const { damage, hashed } = verdict;
   const work = `${countText(hashed, 'record')} re-hashed in this browser in ${Math.max(1, Math.round(progress.milliseconds ?? 0))} ms`;
@@ -172,8 +177,8 @@ function Found({ found, verdict, progress, shown, facts }: FoundProps): JSX.Elem
       </Banner>
     );
   }
-  // A file may be of any day; a server has the whole log.
-  if (continuity === 'shorter' && source === 'server') {
+  // A file may be of any day, and a server of the past says so; another one has the whole log.
+  if (continuity === 'shorter' && source === 'server' && !isPast) {
     return (
       <Banner tone="bad" title="The log is shorter than the one you saw" facts={facts}>
         This browser verified {seen?.size.toLocaleString('en')} events of it before: an older copy was put in its place.{' '}

@@ -4,7 +4,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type ErrorCode, isStoreError } from '../../errors.js';
 import type { ImageId } from '../../model/digest.js';
 import type { StoredEvent } from '../../model/events.js';
-import type { Image } from '../../model/image.js';
+import { type Image, labelsIn } from '../../model/image.js';
 import { Memo } from '../../model/collections.js';
 import { familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
@@ -12,6 +12,7 @@ import { HttpFailure } from '../failure.js';
 import { waitForReader } from '../service/body-watch.js';
 import type { Service } from '../service.js';
 import { type DockerExchange, minorOf } from './docker.js';
+import { badRequest } from './failures.js';
 import { type Filters, fitsLabels, parseFilters, parseTime } from './filters.js';
 import { IMPORT_REASON } from './import.js';
 
@@ -36,13 +37,17 @@ export async function eventsResponse(c: DockerExchange, service: Service): Promi
   if (outgoing === undefined) throw new HttpFailure(500, 'UNSUPPORTED', 'events need a connection');
   const { since = '', until = '', filters } = c.req.query();
   const now = Date.now();
+  // An end without a beginning is for all from the first event on.
+  const begin = since === '' ? (until === '' ? undefined : 0n) : parseTime(since, now);
   const end = until === '' ? undefined : parseTime(until, now);
+  if (begin !== undefined && end !== undefined && end < begin) {
+    throw badRequest(`since time (${since}) cannot be after until time (${until})`);
+  }
   const isOver = end !== undefined && end <= BigInt(now) * 1_000_000n;
   const { store } = service;
   const request: EventsRequest = {
     filters: parseFilters(filters),
-    // An end without a beginning is for all from the first event on.
-    since: since === '' ? (until === '' ? undefined : 0n) : parseTime(since, now),
+    since: begin,
     until: end,
     to: (await service.past) ?? (isOver ? await lastSeq(store) : undefined),
     minor: minorOf(c),
@@ -211,7 +216,7 @@ class EventWriter {
   /** Also those of an image that was deleted since; none of an artifact, and of one that was erased. */
   async #readLabels(id: string): Promise<Readonly<Record<string, string>>> {
     try {
-      return (await this.#imageEver(id as ImageId)).config?.labels ?? {};
+      return labelsIn((await this.#imageEver(id as ImageId)).rawJSON()) ?? {};
     } catch (error) {
       if (isStoreError(error) && WITHOUT_CONFIG.includes(error.code)) return {};
       throw error;

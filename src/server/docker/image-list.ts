@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { isStoreError } from '../../errors.js';
 import type { ChainId, Descriptor, Digest } from '../../model/digest.js';
-import type { Image } from '../../model/image.js';
+import { type Image, labelsIn } from '../../model/image.js';
 import type { Platform } from '../../model/platform.js';
 import { familiarReference, formatReference, parseReference } from '../../model/reference.js';
 import { globMatcher } from '../../model/reference-pattern.js';
@@ -67,10 +67,11 @@ export async function listImages(source: ImageSource, request: ListRequest): Pro
     const image = imageOf(source, entry);
     // It was deleted while others were read.
     if (image === 'gone') continue;
-    if (!fitsLabels(filters, image?.config?.labels ?? {})) continue;
+    const labels = image === undefined ? null : labelsIn(image.rawJSON());
+    if (!fitsLabels(filters, labels ?? {})) continue;
     const { withManifests: present } = request;
     const manifests = image === undefined || present === undefined ? [] : manifestsOf(source, image, present);
-    const summary = summaryOf(entry, image, references, request);
+    const summary = summaryOf(entry, { labels, parent: image?.parent ?? '', references }, request);
     listed.push({ summary: manifests.length === 0 ? summary : { ...summary, Manifests: manifests }, image });
   }
   if (request.withShared) countShared(listed, layers);
@@ -145,8 +146,14 @@ function imageOf(source: ImageSource, { id }: ListedImage): Image | 'gone' | und
 
 function summaryOf(
   { id, created = NO_TIME, size = -1 }: ListedImage,
-  image: Image | undefined,
-  references: readonly string[],
+  {
+    labels,
+    parent,
+    references,
+  }: Pick<Image, 'parent'> & {
+    readonly labels: ImageSummary['Labels'];
+    readonly references: readonly string[];
+  },
   { minor, containers }: ListRequest,
 ): ImageSummary {
   const { tags, digests } = imageNames(references);
@@ -154,8 +161,8 @@ function summaryOf(
     Containers: containers,
     Created: created.seconds,
     Id: id,
-    Labels: image?.config?.labels ?? null,
-    ParentId: image?.parent ?? '',
+    Labels: labels,
+    ParentId: parent,
     RepoDigests: shownNames(digests, references, '<none>@<none>', minor),
     RepoTags: shownNames(tags, references, '<none>:<none>', minor),
     SharedSize: -1,

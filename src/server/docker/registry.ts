@@ -1,7 +1,8 @@
 import { StoreError } from '../../errors.js';
+import { formatPlatform, isWanted, parsePlatform } from '../../model/platform.js';
 import { familiarReference, formatReference, parseReference, type Reference } from '../../model/reference.js';
 import type { Credentials, FindCredentials } from '../../registry-client/credentials.js';
-import { loadPulled, Pull } from '../../registry-client/pull.js';
+import { loadPulled, Pull, type PullResult } from '../../registry-client/pull.js';
 import { pushImage } from '../../registry-client/push.js';
 import { RegistryClient } from '../../registry-client/registry-client.js';
 import { type RegistryOptions, RegistrySession } from '../../registry-client/registry-session.js';
@@ -26,11 +27,11 @@ export async function pullImage(c: DockerExchange, docker: Docker, fromImage: st
       if (asked.tag !== undefined || asked.digest !== undefined) {
         return pullOne(c, docker, formatReference(asked), { session, tell });
       }
-      const values: object[] = [];
+      const values: (readonly object[])[] = [];
       for (const each of await tagsOf(asked, session)) {
-        values.push(...(await pullOne(c, docker, formatReference({ ...asked, tag: each }), { session, tell })));
+        values.push(await pullOne(c, docker, formatReference({ ...asked, tag: each }), { session, tell }));
       }
-      return values;
+      return values.flat();
     }),
   );
 }
@@ -47,15 +48,17 @@ async function pullOne(
   { session, tell }: Pulling,
 ): Promise<readonly object[]> {
   const { store, signal } = docker.service;
-  const { path, tag = '' } = parseReference(name);
+  const { domain, path, tag = '' } = parseReference(name);
   const pull = await Pull.begin(name, session);
   try {
-    const load = { ...writeOptions(c), via: 'pull', signal, onProgress: tell };
+    // As in dockerd what was pulled keeps a name by its digest, which clients know it by.
+    const byDigest = formatReference({ domain, path, digest: pull.digest });
+    const load = { ...writeOptions(c), via: 'pull', tag: byDigest, signal, onProgress: tell };
     const pulled = await loadPulled(store, pull.content(store.directory), load);
     const isNew = pulled.images.some(({ created }) => created);
     return [
       { status: `Pulling from ${path}`, id: tag },
-      ...pulled.notices.map((status) => ({ status })),
+      ...[...pulled.notices, ...otherPlatforms(store, pulled, session.platform)].map((status) => ({ status })),
       { status: `Digest: ${pulled.digest}` },
       {
         status: `Status: ${isNew ? 'Downloaded newer image for' : 'Image is up to date for'} ${familiarReference(name)}`,
@@ -64,6 +67,23 @@ async function pullOne(
   } finally {
     pull.close();
   }
+}
+
+/** An image that is not of an index comes whatever it is for. */
+function otherPlatforms(
+  store: Pick<EventStore, 'get'>,
+  { images, reference }: PullResult,
+  platform: readonly string[],
+): readonly string[] {
+  const wanted = platform.map(parsePlatform);
+  const found = images.map(({ id }) => store.get(id).platform());
+  return found
+    .filter((each) => !isWanted(wanted, each))
+    .map(
+      (each) =>
+        `WARNING: image with reference ${familiarReference(reference)} was found but does not match the specified ` +
+        `platform: wanted ${wanted.map(formatPlatform).join(', ')}, actual: ${formatPlatform(each)}`,
+    );
 }
 
 async function tagsOf({ domain, path }: Reference, options: RegistryOptions): Promise<readonly string[]> {
@@ -109,17 +129,17 @@ export async function pushed(c: DockerExchange, docker: Docker, given: string): 
   const options = { credentials: credentialsOf(c), signal, platform: platformOf(platform) };
   return withProgress(c, docker, shown, (onProgress) =>
     asAnswer(async () => {
-      const values: object[] = [{ status: `The push refers to repository [${repository}]` }];
+      const values: (readonly object[])[] = [[{ status: `The push refers to repository [${repository}]` }]];
       for (const name of names) {
         const { tag: Tag = '' } = parseReference(name);
         const { digest, notices } = await pushImage(store, { name, target: name }, { ...options, onProgress });
-        values.push(
+        values.push([
           ...notices.map((status) => ({ status })),
           { status: `${Tag}: digest: ${digest}` },
           { progressDetail: {}, aux: { Tag, Digest: digest } },
-        );
+        ]);
       }
-      return values;
+      return values.flat();
     }),
   );
 }

@@ -1,5 +1,6 @@
 import { isStoreError } from '../../errors.js';
 import type { ImageId } from '../../model/digest.js';
+import { labelsIn } from '../../model/image.js';
 import type { Platform } from '../../model/platform.js';
 import { familiarReference, parseReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
@@ -220,7 +221,7 @@ export async function pruneImages(
   for (const { id, created } of store.imageEntries()) {
     if (until !== undefined && (created === undefined || byInstant(created, until) > 0)) continue;
     // It went as the parent of another, or somebody else removed it.
-    if (!has(store, id) || !fitsLabels(filters, store.get(id).config?.labels ?? {})) continue;
+    if (!has(store, id) || !fitsLabels(filters, labelsIn(store.get(id).rawJSON()) ?? {})) continue;
     const references = store.references(id);
     if (isDanglingOnly && references.some((name) => !name.includes('@'))) continue;
     if (store.children(id).length > 0 && (references.length === 0 || isDanglingOnly)) continue;

@@ -96,7 +96,7 @@ const MISSING: readonly (readonly [method: string, path: string, message: string
   ['DELETE', '/plugins/a/b:1', 'plugin "a/b:1" not found'],
 ];
 
-test('a container, network or volume by any name is missing, whatever is done to it', async (t) => {
+test('a container, network or volume by any name is missing for every method', async (t) => {
   const engine = await Engine.start(t);
   for (const [method, path, message] of MISSING) {
     const { status, text } = await engine.send(method, path);

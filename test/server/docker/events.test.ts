@@ -211,7 +211,14 @@ test('the former fields of an event are there, and times that cannot be read are
   const id = await engine.store.create(imageConfig('x'));
   const [event] = await replay(engine, `since=0&${END}`);
   t.like(event, { status: 'load', id, Type: 'image', scope: 'local', time: START / 1_000 });
-  for (const query of ['since=yesterday', 'until=2026-13-01', 'since=1x', 'filters=x']) {
+  for (const query of [
+    'since=yesterday',
+    'until=2026-13-01',
+    'since=1x',
+    'filters=x',
+    'since=2&until=1',
+    'since=2026-02-30',
+  ]) {
     t.is((await engine.send('GET', `/events?${query}`)).status, 400, query);
   }
 });
