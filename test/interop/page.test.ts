@@ -180,7 +180,7 @@ inChromium('what was opened gives the focus back, and more rows take it', async 
   await page.locator('.events button.more').press('Enter');
   await page.locator('summary:focus').waitFor();
   await page.locator('.rows .name:text-is("flip:prod")').press('Enter');
-  // More periods than a lane has room for have a note and a dashed line, in place of nothing.
+  // A lane without room for all periods tells how many it leaves out.
   await page.locator('.chosen-reference .earlier', { hasText: '10 earlier periods' }).waitFor();
   await page.locator('.chosen-reference .note', { hasText: '210 earlier periods are not listed' }).waitFor();
   await page.locator('.chosen-reference .close').press('Enter');

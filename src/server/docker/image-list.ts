@@ -1,7 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { isStoreError } from '../../errors.js';
-import type { ChainId } from '../../model/digest.js';
+import type { ChainId, Descriptor, Digest } from '../../model/digest.js';
 import { type Image, labelsIn } from '../../model/image.js';
+import type { Platform } from '../../model/platform.js';
 import { familiarReference, formatReference, parseReference } from '../../model/reference.js';
 import { globMatcher } from '../../model/reference-pattern.js';
 import { createChainIds } from '../../model/rootfs.js';
@@ -9,7 +10,6 @@ import { byInstant, type Instant, instantOf, ZERO_TIMESTAMP } from '../../model/
 import type { ListedImage } from '../../store/images.js';
 import { badRequest } from './failures.js';
 import { type Filters, fitsLabels, parseTime, refuseOthers, truthOf } from './filters.js';
-import { manifestsOf } from './images.js';
 import { findImage, imageNames, type ImageSource, type LayerTable } from './image-source.js';
 
 /** Which images are listed, and in which shape. */
@@ -194,4 +194,38 @@ function countShared(
     const shared = (chains[at] ?? []).filter((chain) => (uses.get(chain) ?? 0) > 1);
     summary.SharedSize = shared.reduce((sum, chain) => sum + (layers.get(chain)?.diffSize ?? 0), 0);
   }
+}
+
+/** The manifest of an image and what it leads to, as Docker's API has it since 1.47. */
+interface ManifestSummary {
+  readonly ID: Digest;
+  readonly Descriptor: Descriptor;
+  /** Whether its layers are here: those of a past image may be gone. */
+  readonly Available: boolean;
+  readonly Size: { readonly Content: number; readonly Total: number };
+  readonly Kind: 'image';
+  readonly ImageData: {
+    readonly Platform: Platform;
+    readonly Containers: readonly string[];
+    /** Layers are kept as they came. */
+    readonly Size: { readonly Unpacked: 0 };
+  };
+}
+
+/** Returns the manifests with which an image came; `present` are the layers of the store now. */
+function manifestsOf(source: ImageSource, image: Image, present: LayerTable): readonly ManifestSummary[] {
+  const { os, architecture, variant } = image.platform();
+  const platform = { architecture, os, ...(variant === undefined ? {} : { variant }) };
+  const isAvailable = createChainIds(image.rootFS.diffIds).every((chain) => present.has(chain));
+  return source.manifests(image.id()).map(({ manifest, layers }): ManifestSummary => {
+    const bytes = layers.reduce((sum, { size }) => sum + size, manifest.size + image.rawJSON().length);
+    return {
+      ID: manifest.digest,
+      Descriptor: { mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.size },
+      Available: isAvailable,
+      Size: { Content: bytes, Total: bytes },
+      Kind: 'image',
+      ImageData: { Platform: platform, Containers: [], Size: { Unpacked: 0 } },
+    };
+  });
 }

@@ -1,5 +1,5 @@
 import { Hono } from 'hono';
-import type { Descriptor, Digest, ImageId } from '../../model/digest.js';
+import type { ImageId } from '../../model/digest.js';
 import { formatReference, parseReference } from '../../model/reference.js';
 import { isStoreError } from '../../errors.js';
 import { instantOf, type Timestamp, timestampFromMs, ZERO_TIMESTAMP } from '../../model/timestamp.js';
@@ -8,11 +8,10 @@ import { type Docker, type DockerExchange, flag, json, minorOf, requireWrite, wr
 import { badRequest, noSuchImage, notImplemented } from './failures.js';
 import { parseFilters } from './filters.js';
 import { listImages } from './image-list.js';
-import { findImage, imageNames, type ImageSource, type LayerTable, platformOf, platformsOf } from './image-source.js';
+import { findImage, imageNames, type ImageSource, platformOf, platformsOf } from './image-source.js';
 import { pruneImages, removeNamed, removePlatforms } from './removal.js';
 import { type ContainerConfig, containerConfigCodec } from '../../model/container-config.js';
 import type { Image } from '../../model/image.js';
-import type { Platform } from '../../model/platform.js';
 import { createChainIds } from '../../model/rootfs.js';
 
 /** `/images`: what is there, and what changes it without an archive. */
@@ -213,38 +212,4 @@ function historyOf(source: ImageSource, id: ImageId): readonly HistoryStep[] {
     if (at === '') break;
   }
   return steps;
-}
-
-/** The manifest of an image and what it leads to, as Docker's API has it since 1.47. */
-interface ManifestSummary {
-  readonly ID: Digest;
-  readonly Descriptor: Descriptor;
-  /** Whether its layers are here: those of a past image may be gone. */
-  readonly Available: boolean;
-  readonly Size: { readonly Content: number; readonly Total: number };
-  readonly Kind: 'image';
-  readonly ImageData: {
-    readonly Platform: Platform;
-    readonly Containers: readonly string[];
-    /** Layers are kept as they came. */
-    readonly Size: { readonly Unpacked: 0 };
-  };
-}
-
-/** Returns the manifests with which an image came; `present` are the layers of the store now. */
-export function manifestsOf(source: ImageSource, image: Image, present: LayerTable): readonly ManifestSummary[] {
-  const { os, architecture, variant } = image.platform();
-  const platform = { architecture, os, ...(variant === undefined ? {} : { variant }) };
-  const isAvailable = createChainIds(image.rootFS.diffIds).every((chain) => present.has(chain));
-  return source.manifests(image.id()).map(({ manifest, layers }): ManifestSummary => {
-    const bytes = layers.reduce((sum, { size }) => sum + size, manifest.size + image.rawJSON().length);
-    return {
-      ID: manifest.digest,
-      Descriptor: { mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.size },
-      Available: isAvailable,
-      Size: { Content: bytes, Total: bytes },
-      Kind: 'image',
-      ImageData: { Platform: platform, Containers: [], Size: { Unpacked: 0 } },
-    };
-  });
 }
