@@ -4,7 +4,7 @@
 # Behaviour: dockerd answers a push with 200 and a stream; that it failed is the last line of the
 # stream, `{"errorDetail":{…},"error":"denied"}`. `modem.followProgress(stream, (error, lines) =>
 # …)` of 2.5.8 calls back with that error. In 3.3.5 and 5.0.1 `error` is null and the failure one of
-# `lines`, so that a program which was updated goes on after a push or load that failed.
+# `lines`, so that a program which was updated continues after a push or load that failed.
 # Output seen: 2.5.8 denied; 3.3.5 null; 5.0.1 null
 # Fails when 5.0.1 calls back with an error. Needs npm.
 set -eu
