@@ -69,7 +69,7 @@ async function pullOne(
   }
 }
 
-/** An image that is not of an index comes with any platform. */
+/** An image that is not of an index comes for any platform. */
 function otherPlatforms(
   store: Pick<EventStore, 'get'>,
   { images, reference }: PullResult,
