@@ -34,7 +34,8 @@ function serviceRoutes(service: Service): Hono<ServerEnv> {
     requireAction(c, service, 'read');
     storeId ??= store.stats().storeId;
     const head = (await service.past) ?? store.log.head.seq;
-    return c.json({ name: 'imagelog', version: version(), storeId, head });
+    // A browser gets the page here.
+    return c.json({ name: 'imagelog', version: version(), storeId, head }, 200, { vary: 'Accept' });
   });
   routes.get('/metrics', async (c) => {
     if (!service.areMetricsOpen) requireAction(c, service, 'read');

@@ -18,7 +18,9 @@ test('a browser gets the page at /, with a policy of hashes; programs get what t
   }
   t.false(policy.includes('unsafe'));
   t.regex(await answer.text(), /^<!doctype html>/);
-  t.like(await (await fetch(new URL('/', log))).json(), { name: 'imagelog', head: 2 });
+  const asProgram = await fetch(new URL('/', log));
+  t.is(asProgram.headers.get('vary'), 'Accept');
+  t.like(await asProgram.json(), { name: 'imagelog', head: 2 });
 });
 
 test('contents are read by their digest, by who may read', async (t) => {

@@ -30,7 +30,10 @@ export function pageRoutes(service: Service): Hono<ServerEnv> {
     requireAction(c, service, 'read');
     const digest = c.req.param('digest');
     if (service.past !== undefined) {
-      ofThen ??= contentsUntil(service.store, await service.past);
+      ofThen ??= contentsUntil(service.store, await service.past).catch((error: unknown) => {
+        ofThen = undefined;
+        throw error;
+      });
       if (!(await ofThen).has(digest)) return c.notFound();
     }
     const bytes = service.store.readContent(digest);
