@@ -104,14 +104,16 @@ const firstScript = {
 };
 
 /**
- * One chunk for what the library itself is, one for open stores, one for the server, one for the rest; rare decoders
- * have their own.
+ * One chunk for what the library itself is, one for open stores, one for the server, one for the rest, one for rare
+ * decoders.
  */
 function chunkOfLibrary(id, { getModuleInfo }) {
+  // Decoders need it too, and must not load the server for it.
+  if (id.startsWith('\0commonjsHelpers')) return 'library';
   if (isReached(id, library, getModuleInfo)) return 'library';
   if (isReached(id, openStore, getModuleInfo)) return 'store';
   if (isReached(id, server, getModuleInfo)) return 'server';
-  return isRare(id) ? undefined : 'work';
+  return rareOr('work', id);
 }
 
 /** A script each for a start, a connection, a client, what every command needs, the questions, the server, and the rest. */
@@ -122,11 +124,13 @@ function scriptOf(id, { getModuleInfo }) {
   if (isReached(id, program, getModuleInfo)) return 'program';
   if ([openStore, ...questions].some((entry) => isReached(id, entry, getModuleInfo))) return 'questions';
   if (isReached(id, serveStore, getModuleInfo)) return 'serve';
-  return isRare(id) ? undefined : 'work';
+  return rareOr('work', id);
 }
 
-function isRare(id) {
-  return id.includes('node_modules') || id.endsWith('-decoder.js');
+/** What is rarely loaded is apart: decoders and their packages together, other packages where they are imported. */
+function rareOr(name, id) {
+  if (/-decoder\.js$|\/node_modules\/(?:fzstd|unbzip2-stream|through)\//.test(id)) return 'decoders';
+  return id.includes('node_modules') ? undefined : name;
 }
 
 const closures = new Map();
