@@ -18,7 +18,7 @@ import { skopeo, whyItFails } from './run-program.js';
 /** Docker's own clients on the socket of `imagelog serve --docker`, and beside it on that of a real daemon. */
 
 const DOCKERODE = 'dockerode@5.0.1';
-const WAIT_MS = 10_000;
+const WAIT_MS = 30_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'imagelog-'));
 const filesystem = join(folder, 'fs.tar');
