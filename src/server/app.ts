@@ -65,18 +65,7 @@ function reasonsNotReady({ store, signal, isReadOnly }: Service): Reason[] {
 /** Builds the routes of a server: one group for each part. */
 export function buildApp(service: Service): Hono<ServerEnv> {
   const app = new Hono<ServerEnv>();
-  const { limits, metrics, onRequest } = service;
-  app.use(
-    observed({
-      began: metrics.began,
-      ended: (report) => {
-        metrics.ended(report);
-        onRequest(report);
-      },
-      bodies: new BodyWatch(limits),
-      now: Date.now,
-    }),
-  );
+  app.use(observed(service, new BodyWatch(service.limits)));
   app.route('/', stateRoutes(service));
   app.use(admitted(service));
   app.use(async (c, next) => {

@@ -69,7 +69,7 @@ function configured(context: CommandContext, command: Command, { config }: Serve
 const OWN_HINTS = {
   ADDRESS_IN_USE: '`--listen HOST:PORT` names another one; port 0 lets the system choose',
   ADDRESS_REFUSED:
-    '`--listen 127.0.0.1:PORT` is for this machine, others need `--tls-cert` and `--tls-key`; `--socket PATH` moves the socket',
+    '`--listen 127.0.0.1:PORT` is for this machine, others need `--tls-cert` and `--tls-key`; `--socket` and `--docker` take another path',
 } as const;
 
 async function serve(context: CommandContext, flags: TypedValues, run: Parameters<Grammar>[0]['run']): Promise<void> {

@@ -40,19 +40,8 @@ export function dockerListener(service: Service): RequestListener {
 }
 
 function dockerApp(service: Service): Hono<ServerEnv> {
-  const { limits, metrics, onRequest } = service;
   const app = new Hono<ServerEnv>({ getPath: (request) => getPath(request).replace(VERSION, '') });
-  app.use(
-    observed({
-      began: metrics.began,
-      ended: (report) => {
-        metrics.ended(report);
-        onRequest(report);
-      },
-      bodies: new BodyWatch(limits, dockerRefusal),
-      now: Date.now,
-    }),
-  );
+  app.use(observed(service, new BodyWatch(service.limits, dockerRefusal)));
   app.use(admitted(service));
   const peerOf = socketPeer();
   app.use(async (c, next) => {

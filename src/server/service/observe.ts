@@ -3,26 +3,26 @@ import type { Context, MiddlewareHandler } from 'hono';
 import { routePath } from 'hono/route';
 import type { Caller, ServerEnv } from '../exchange.js';
 import { answerTo } from '../failure.js';
+import type { Service } from '../service.js';
 import { type BodyWatch, isBrokenOff, type Watched } from './body-watch.js';
 import { loggedPath, type RequestReport } from './access-log.js';
-
-/** Who is told of requests. */
-interface Observer {
-  readonly began: () => void;
-  readonly ended: (report: RequestReport) => void;
-  readonly bodies: BodyWatch;
-  readonly now: () => number;
-}
 
 /** Bytes of a connection that earlier requests account for. */
 const accounted = new WeakMap<Socket, { in: number; out: number }>();
 
-/** Reports each request once its answer has left, or never will. */
-export function observed({ began, ended, bodies, now }: Observer): MiddlewareHandler<ServerEnv> {
+/** Reports each request of a service once its answer has left, or never will. */
+export function observed(
+  { metrics, onRequest }: Pick<Service, 'metrics' | 'onRequest'>,
+  bodies: BodyWatch,
+): MiddlewareHandler<ServerEnv> {
+  const ended = (report: RequestReport): void => {
+    metrics.ended(report);
+    onRequest(report);
+  };
   return async (c, next) => {
-    const time = now();
+    const time = Date.now();
     const startedAt = performance.now();
-    began();
+    metrics.began();
     const { incoming, outgoing } = bindingsOf(c);
     if (incoming === undefined || outgoing === undefined) {
       await next();
@@ -55,7 +55,7 @@ interface Leaving {
 /** Outside of the handler, whose exchange would otherwise stay in memory as long as a client follows the log. */
 async function reportOnceLeft(
   { left, watched, time, startedAt, described, isGone }: Leaving,
-  { bodies, ended }: Pick<Observer, 'bodies' | 'ended'>,
+  { bodies, ended }: { readonly bodies: BodyWatch; readonly ended: (report: RequestReport) => void },
 ): Promise<void> {
   await left;
   bodies.forget(watched);

@@ -118,7 +118,7 @@ test('before 1.24 the body of a failure is its message: skopeo shows it as it is
   );
 });
 
-test('what a swarm has is refused with the status by which SDKs know that there is none', async (t) => {
+test('requests about a swarm answer 503, as a daemon outside of one does', async (t) => {
   const engine = await Engine.start(t);
   for (const path of ['/swarm', '/nodes', '/services/x', '/tasks', '/secrets', '/configs']) {
     const { status, text } = await engine.send('GET', path);
